@@ -1,0 +1,82 @@
+import fp from 'fastify-plugin'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metrics: Metrics
+  }
+}
+
+const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Every metric of the process in one place; stations receive the ones that they move. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'meterhouse_http_request_duration_seconds',
+      help: 'Time to answer an HTTP request, by route and status.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: LATENCY_BUCKETS_SECONDS,
+      registers,
+    }),
+    events: new Counter({
+      name: 'meterhouse_events_total',
+      help: 'Events by verdict at the door: accepted, duplicate, rejected.',
+      labelNames: ['verdict'],
+      registers,
+    }),
+    conflicts: new Counter({
+      name: 'meterhouse_deduplication_conflicts_total',
+      help: 'Duplicates whose content differs from the copy that was accepted first.',
+      registers,
+    }),
+    batchRows: new Histogram({
+      name: 'meterhouse_sink_batch_rows',
+      help: 'Rows of each batch that reached ClickHouse.',
+      buckets: [1, 10, 100, 1000, 5000, 10_000, 20_000, 50_000],
+      registers,
+    }),
+    batchSeconds: new Histogram({
+      name: 'meterhouse_sink_batch_duration_seconds',
+      help: 'Time from sealing a batch to its release.',
+      buckets: LATENCY_BUCKETS_SECONDS,
+      registers,
+    }),
+    sinkDoubts: new Counter({
+      name: 'meterhouse_sink_doubtful_batches_total',
+      help: 'Batches whose insert had an unknown outcome and that were probed before release.',
+      registers,
+    }),
+    deadLetters: new Counter({
+      name: 'meterhouse_sink_dead_letters_total',
+      help: 'Rows that ClickHouse refuses and that were set aside.',
+      registers,
+    }),
+    liveSockets: new Gauge({ name: 'meterhouse_live_sockets', help: 'Open live WebSockets.', registers }),
+    liveDropped: new Counter({
+      name: 'meterhouse_live_dropped_total',
+      help: 'Events not sent to a live socket because it read too slowly.',
+      registers,
+    }),
+  }
+}
+
+export default fp(
+  async (app) => {
+    const metrics = createMetrics()
+    collectDefaultMetrics({ register: metrics.registry })
+    app.decorate('metrics', metrics)
+    app.addHook('onResponse', async (request, reply) => {
+      metrics.requests.observe(
+        { method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode },
+        reply.elapsedTime / 1000,
+      )
+    })
+  },
+  { name: 'metrics' },
+)

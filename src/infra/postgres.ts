@@ -1,0 +1,97 @@
+import { sql } from 'drizzle-orm'
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
+import fp from 'fastify-plugin'
+import pg from 'pg'
+
+type Transaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0]
+declare const walled: unique symbol
+/** A transaction that sees one organization's rows only. */
+export type TenantTx = Transaction & { readonly [walled]: 'tenant' }
+/** A transaction that sees all rows: sign-in, key look-up, background jobs. */
+export type SystemTx = Transaction & { readonly [walled]: 'system' }
+
+export type Postgres = ReturnType<typeof createPostgres>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    postgres: Postgres
+  }
+}
+
+interface PostgresOptions {
+  url: string
+  poolMax: number
+  /** Called for connections that break while idle; without a listener pg would end the process. */
+  onIdleError?: (error: Error) => void
+}
+
+/** Opens a pool whose only doors are `withTenant` and `withSystem`; both are one transaction, safe behind PgBouncer. */
+export function createPostgres({ url, poolMax, onIdleError = () => {} }: PostgresOptions) {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolMax,
+    connectionTimeoutMillis: 3000,
+    idleTimeoutMillis: 30_000,
+    statement_timeout: 10_000,
+    idle_in_transaction_session_timeout: 15_000,
+    application_name: 'meterhouse',
+  })
+  pool.on('error', onIdleError)
+  const db = drizzle(pool)
+
+  return {
+    /**
+     * Runs `fn` in a transaction walled to one organization by row-level security. The setting is bound, not pasted, and local
+     * to the transaction: nothing has to be reset, and a connection cannot carry it to the next request.
+     */
+    withTenant<T>(organizationId: string, fn: (tx: TenantTx) => Promise<T>): Promise<T> {
+      return db.transaction(async (tx) => {
+        await tx.execute(sql`select set_config('app.organization_id', ${organizationId}, true)`)
+        return fn(tx as TenantTx)
+      })
+    },
+
+    /** Runs `fn` as the system role, outside every wall. For look-ups before the organization is known, and for jobs. */
+    withSystem<T>(fn: (tx: SystemTx) => Promise<T>): Promise<T> {
+      return db.transaction(async (tx) => {
+        await tx.execute(sql`set local role meterhouse_system`)
+        return fn(tx as SystemTx)
+      })
+    },
+
+    async ping(): Promise<void> {
+      await pool.query('select 1')
+    },
+
+    /** What the boot checks need to know about the role and the migrations of this connection. */
+    async inspect() {
+      const role = await pool.query<{ name: string; superuser: boolean; bypassesRls: boolean }>(
+        `select rolname as name, rolsuper as superuser, rolbypassrls as "bypassesRls" from pg_roles where rolname = current_user`,
+      )
+      const applied = await pool
+        .query<{ hash: string }>('select hash from drizzle.__drizzle_migrations order by created_at')
+        .catch(ignoreMissingTable)
+      return { role: role.rows[0], migrations: applied.rows.map((row) => row.hash) }
+    },
+
+    close: () => pool.end(),
+  }
+}
+
+/** A database that was never migrated has no journal; the boot check reports that as every migration missing. */
+function ignoreMissingTable(error: { code?: string }): { rows: { hash: string }[] } {
+  if (error.code === '42P01' || error.code === '3F000' || error.code === '42501') return { rows: [] }
+  throw error
+}
+
+export default fp(
+  async (app, options: Omit<PostgresOptions, 'onIdleError'>) => {
+    const postgres = createPostgres({
+      ...options,
+      onIdleError: (error) => app.log.warn({ err: error }, 'an idle Postgres connection broke'),
+    })
+    app.decorate('postgres', postgres)
+    app.addHook('onClose', () => postgres.close())
+  },
+  { name: 'postgres' },
+)
