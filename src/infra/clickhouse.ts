@@ -95,6 +95,14 @@ export function createClickHouse({ url }: { url: string }) {
       await finished(stream.resume())
     },
 
+    /** The migrations that have run in this database, empty where none ever did. */
+    async appliedMigrations(): Promise<{ name: string; hash: string }[]> {
+      const exists = await client.query({ query: 'EXISTS TABLE schema_migrations', format: 'JSONEachRow' })
+      const [answer] = await exists.json<{ result: number }>()
+      if (!answer?.result) return []
+      return (await client.query({ query: 'SELECT name, hash FROM schema_migrations', format: 'JSONEachRow' })).json()
+    },
+
     async ping(): Promise<void> {
       const result = await client.ping()
       if (!result.success) throw result.error

@@ -1,0 +1,103 @@
+import websocket from '@fastify/websocket'
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Config } from './config.ts'
+import events, { createProgress, openTail, sinkPlugin } from './domains/events/index.ts'
+import identity, { createIdentityService, createTokens } from './domains/identity/index.ts'
+import insights from './domains/insights/index.ts'
+import live from './domains/live/index.ts'
+import { createOrganizationsService } from './domains/organizations/index.ts'
+import projects, { createProjectsService, KEY_REVOKED } from './domains/projects/index.ts'
+import { guardScope } from './http/access.ts'
+import health from './http/health.ts'
+import openapi from './http/openapi.ts'
+import problems from './http/problems.ts'
+import requestLog, { requestId } from './http/request-log.ts'
+import security from './http/security.ts'
+import startPage from './http/start-page.ts'
+import { validatorCompiler } from './http/validation.ts'
+import clickhouse from './infra/clickhouse.ts'
+import facts from './infra/facts.ts'
+import metrics from './infra/metrics.ts'
+import postgres from './infra/postgres.ts'
+import redis from './infra/redis.ts'
+
+const WEBSOCKET_OPTIONS = {
+  maxPayload: 16 * 1024,
+  perMessageDeflate: false,
+  // Browsers send the credential as a second subprotocol, which must not be echoed.
+  handleProtocols: (offered: Set<string>) => (offered.has('meterhouse.v1') ? 'meterhouse.v1' : false),
+} as const
+
+/** The table of contents: infra, then http, then the domains of the process's roles. Opens connections, starts nothing else. */
+export async function buildApp(config: Config, logger: FastifyServerOptions['logger']): Promise<FastifyInstance> {
+  const app = fastify({
+    logger,
+    disableRequestLogging: true,
+    requestIdLogLabel: 'requestId',
+    genReqId: requestId,
+    trustProxy: config.http.trustProxy,
+    bodyLimit: 1024 * 1024,
+    requestTimeout: 60_000,
+    routerOptions: { maxParamLength: 200 },
+    http: { headersTimeout: 10_000 },
+  })
+  app.setValidatorCompiler(validatorCompiler)
+
+  await app.register(metrics)
+  await app.register(postgres, config.postgres)
+  await app.register(clickhouse, config.clickhouse)
+  await app.register(redis, config.redis)
+  await app.register(facts, { redisUrl: config.redis.url, relays: config.roles.includes('jobs') })
+
+  await app.register(problems)
+  await app.register(requestLog)
+  await app.register(security, config.http)
+  await app.register(websocket, { options: WEBSOCKET_OPTIONS })
+  await app.register(openapi, config.http)
+  await app.register(health, {
+    metricsToken: config.http.metricsToken,
+    checks: {
+      postgres: () => app.postgres.ping(),
+      clickhouse: () => app.clickhouse.ping(),
+      redis: () => app.redis.ping(),
+      ingestRedis: () => app.ingestRedis.ping(),
+    },
+  })
+
+  if (config.roles.includes('sink')) await app.register(sinkPlugin, { config })
+  if (config.roles.includes('api')) await registerApi(app, config)
+  return app
+}
+
+async function registerApi(app: FastifyInstance, config: Config): Promise<void> {
+  const organizationsService = createOrganizationsService(app)
+  const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
+  const tokens = createTokens(app.jwt)
+  const identityService = createIdentityService({ postgres: app.postgres, organizations: organizationsService, tokens })
+  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
+  app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
+
+  const keyed = { authenticate: projectsService.authenticateKey, authorize: projectsService.authorize }
+  const keyedOrSignedIn = {
+    ...keyed,
+    authenticate: async (credential: string) =>
+      credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : tokens.verify(credential),
+  }
+
+  await app.register(async (scope) => {
+    guardScope(scope, keyed)
+    await scope.register(events, { config })
+  })
+  await app.register(async (scope) => {
+    guardScope(scope, keyedOrSignedIn)
+    await scope.register(identity, { identity: identityService })
+    await scope.register(projects, { projects: projectsService })
+    await scope.register(insights, { completeThrough })
+    await scope.register(live, { tail: openTail(app, config) })
+  })
+  await app.register(startPage, {
+    inboxUrl: config.mail.inboxUrl,
+    demo: config.mode === 'development' ? config.demoProjectId : undefined,
+    issueViewer: tokens.issueViewer,
+  })
+}

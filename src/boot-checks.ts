@@ -1,0 +1,35 @@
+import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import { pendingMigrations } from './infra/migrations.ts'
+
+/**
+ * What must be true before the first request: returns every fault, one line each. Unapplied migrations always count; a database
+ * role that could step over the walls and a buffer that could forget count in production mode.
+ */
+export async function bootFaults(app: FastifyInstance, config: Config): Promise<string[]> {
+  const pending = (await pendingMigrations(app.postgres, app.clickhouse)).map(
+    (name) => `the migration ${name} has not been applied; run npm run migrate`,
+  )
+  if (config.mode !== 'production') return pending
+  return [...pending, ...(await roleFaults(app)), ...(await bufferFaults(app))]
+}
+
+async function roleFaults(app: FastifyInstance): Promise<string[]> {
+  const { role } = await app.postgres.inspect()
+  const faults: string[] = []
+  if (role?.superuser) faults.push(`METERHOUSE_POSTGRES_URL signs in as the superuser ${role.name}; use meterhouse_app`)
+  if (role?.bypassesRls) faults.push(`METERHOUSE_POSTGRES_URL signs in as ${role.name}, which bypasses row-level security`)
+  return faults
+}
+
+const BUFFER_SETTINGS = { appendonly: 'yes', appendfsync: 'always', 'maxmemory-policy': 'noeviction' }
+
+async function bufferFaults(app: FastifyInstance): Promise<string[]> {
+  const faults: string[] = []
+  for (const [name, expected] of Object.entries(BUFFER_SETTINGS)) {
+    const [, actual] = await app.ingestRedis.config('GET', name).catch(() => [] as unknown[])
+    if (actual === undefined) app.log.warn({ setting: name }, 'the buffer does not let its settings be read; check it by hand')
+    else if (actual !== expected) faults.push(`METERHOUSE_INGEST_REDIS_URL has ${name} ${actual}; it must be ${expected}`)
+  }
+  return faults
+}

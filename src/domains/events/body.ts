@@ -1,0 +1,108 @@
+import { isUtf8 } from 'node:buffer'
+import type { Readable, Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Problem } from '../../errors.ts'
+import { bodyEmpty, bodyNotDecodable, bodyNotJson, bodyTooLarge, tooManyEvents, unsupportedEncoding } from './errors.ts'
+import { LIMITS } from './schemas.ts'
+
+const DECODERS: Record<string, () => Transform> = {
+  gzip: createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+  zstd: createZstdDecompress,
+}
+
+/** One event of a request before validation; a line of NDJSON that is no JSON is an event with a fault of its own. */
+export type RawEvent = { value: unknown } | { fault: string }
+
+export interface RawBatch {
+  events: RawEvent[]
+  sentAt: unknown
+}
+
+/**
+ * Makes the scope read bodies as bytes. Decoded output is counted chunk by chunk and cut at the limit, so a compression bomb costs
+ * at most one chunk more memory than an honest body.
+ */
+export function readBodiesAsBytes(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(['application/json', 'application/x-ndjson'], (request: FastifyRequest, payload: Readable) =>
+    readBody(payload, request.headers['content-encoding'] ?? 'identity'),
+  )
+}
+
+async function readBody(payload: Readable, encoding: string): Promise<Buffer> {
+  const name = encoding.trim().toLowerCase()
+  if (name === 'identity') return collect(payload)
+  const decoder = DECODERS[name]?.()
+  if (!decoder) {
+    throw unsupportedEncoding(`Content-Encoding must be one of ${Object.keys(DECODERS).join(', ')}; not ${name}.`)
+  }
+  payload.on('error', (error) => decoder.destroy(error))
+  try {
+    return await collect(payload.pipe(decoder))
+  } catch (error) {
+    if (isProblem(error)) throw error
+    throw bodyNotDecodable(`The body is not valid ${name}.`, { cause: error })
+  } finally {
+    // What the client still sends of a refused body flows to nowhere.
+    payload.unpipe(decoder).resume()
+    decoder.destroy()
+  }
+}
+
+const isProblem = (error: unknown): error is Problem => error instanceof Error && error.name === 'Problem'
+
+async function collect(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of stream) {
+    bytes += chunk.length
+    if (bytes > LIMITS.bodyBytes) throw bodyTooLarge(`A body may hold ${LIMITS.bodyBytes} bytes after decoding.`)
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)
+}
+
+/** Splits a decoded body into events: one object, an array, `{ batch, sentAt }`, or one JSON text per line. */
+export function splitBody(body: Buffer, contentType: string): RawBatch {
+  if (!isUtf8(body)) throw bodyNotDecodable('The body is not valid UTF-8.')
+  const text = body.toString()
+  const batch = contentType.startsWith('application/x-ndjson') ? splitLines(text) : splitJson(text)
+  if (batch.events.length === 0) throw bodyEmpty('Send at least one event.')
+  if (batch.events.length > LIMITS.events) {
+    throw tooManyEvents(`A request may hold ${LIMITS.events} events; this one holds ${batch.events.length}.`)
+  }
+  return batch
+}
+
+function splitLines(text: string): RawBatch {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  return { events: lines.length > LIMITS.events ? lines.map((value) => ({ value })) : lines.map(parseLine), sentAt: undefined }
+}
+
+function parseLine(line: string): RawEvent {
+  try {
+    return { value: JSON.parse(line) }
+  } catch {
+    // The parser's message quotes the input, which may hold personal data; the position in the request is enough.
+    return { fault: 'the line is not JSON' }
+  }
+}
+
+function splitJson(text: string): RawBatch {
+  if (text.trim() === '') throw bodyEmpty('Send at least one event.')
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    throw bodyNotJson('The body is not valid JSON.')
+  }
+  if (Array.isArray(parsed)) return { events: parsed.map((value) => ({ value })), sentAt: undefined }
+  if (isBatch(parsed)) return { events: parsed.batch.map((value) => ({ value })), sentAt: parsed.sentAt }
+  return { events: [{ value: parsed }], sentAt: undefined }
+}
+
+const isBatch = (value: unknown): value is { batch: unknown[]; sentAt?: unknown } =>
+  typeof value === 'object' && value !== null && 'batch' in value && Array.isArray(value.batch)

@@ -1,0 +1,57 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { Config } from '../../config.ts'
+import { createBlockingRedis } from '../../infra/redis.ts'
+import { createAdmission } from './admit.ts'
+import { eventRoutes } from './routes.ts'
+import { createIngestService } from './service.ts'
+import { createSink } from './sink.ts'
+import { createTail } from './tail.ts'
+
+export { createProgress } from './progress.ts'
+export { isAfter, type LiveEvent, type Tail } from './tail.ts'
+
+/** The door of the pipeline: `POST /v1/events`. */
+const eventsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+  const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
+  const admit = createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
+  await app.register(eventRoutes, { ingest: createIngestService({ admit, metrics: app.metrics }), eventsPerSecond })
+}
+export default eventsPlugin
+
+/** The other end: one sink per shard, of which one process at a time is active. */
+export const sinkPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+  const sinks = Array.from({ length: config.ingest.shards }, (_, shard) =>
+    createSink({
+      shard,
+      redis: app.ingestRedis,
+      blockingRedis: quietBlockingRedis(config),
+      clickhouse: app.clickhouse,
+      ...config.sink,
+      tailMs: config.ingest.tailMs,
+      metrics: app.metrics,
+      log: app.log,
+    }),
+  )
+  app.addHook('onReady', async () => {
+    for (const sink of sinks) sink.start()
+  })
+  app.addHook('preClose', async () => void (await Promise.all(sinks.map((sink) => sink.stop()))))
+}
+
+/** The reader behind live sockets; the caller stops it. */
+export function openTail(app: Parameters<FastifyPluginAsync>[0], config: Config) {
+  return createTail({
+    redis: app.ingestRedis,
+    blockingRedis: quietBlockingRedis(config),
+    shards: config.ingest.shards,
+    log: app.log,
+  })
+}
+
+function quietBlockingRedis(config: Config) {
+  const redis = createBlockingRedis(config.redis.ingestUrl)
+  redis.on('error', () => {
+    // The shared connection of the redis plugin logs the same outage.
+  })
+  return redis
+}

@@ -1,0 +1,17 @@
+import type { Redis } from 'ioredis'
+import type { ProjectScope } from '../../http/access.ts'
+import { bufferKeys, shardOf } from './buffer.ts'
+
+/**
+ * How far the event store is complete for a project: every event that was acknowledged up to this time can be queried. It is the
+ * moment before the oldest entry that the sink has not stored yet, or now when there is none. Read it before the query it is for.
+ */
+export function createProgress({ redis, shards }: { redis: Redis; shards: number }) {
+  return async ({ organizationId }: ProjectScope): Promise<Date> => {
+    const keys = bufferKeys(shardOf(organizationId, shards))
+    const [[seconds, microseconds], cursor] = await Promise.all([redis.time(), redis.get(keys.cursor)])
+    const [pending] = await redis.xrange(keys.stream, cursor ? `(${cursor}` : '-', '+', 'COUNT', 1)
+    if (pending) return new Date(Number(pending[0].split('-')[0]) - 1)
+    return new Date(Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000))
+  }
+}

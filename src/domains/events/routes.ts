@@ -1,0 +1,80 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { invalidRequest } from '../../errors.ts'
+import { projectScope } from '../../http/access.ts'
+import { problemResponses, TimeInput, timeToMs } from '../../http/schemas.ts'
+import { setRateLimit } from '../../http/security.ts'
+import { validatorCompiler } from '../../http/validation.ts'
+import { readBodiesAsBytes, splitBody } from './body.ts'
+import { bodyEmpty } from './errors.ts'
+import { BatchInput, EventInput, IngestAnswer, LIMITS } from './schemas.ts'
+import type { IngestService } from './service.ts'
+
+/** Up to this many events the answer lists every result, past it only those that were not accepted. */
+const FULL_RESULTS_MAX = 100
+
+const DESCRIPTION = `Takes one event, an array, \`{ "batch": [...], "sentAt": … }\` or one JSON text per line (application/x-ndjson);
+\`Content-Encoding\` gzip, deflate, br or zstd. Up to ${LIMITS.events} events, 10 MB decoded, 256 KB per event.
+
+202 means that every event called \`accepted\` is on disk and will be stored, shown and billed once. Send a request without an answer
+again, with the same messageIds: what was taken the first time is answered as \`duplicate\`.`
+
+export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eventsPerSecond: number }> = async (
+  app,
+  { ingest, eventsPerSecond },
+) => {
+  readBodiesAsBytes(app)
+  // The body is bytes until it has been split, so the route's schema documents it and does not validate it.
+  app.setValidatorCompiler((route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route)))
+
+  app.post(
+    '/v1/events',
+    {
+      config: { access: 'events:write', rateLimit: false },
+      bodyLimit: LIMITS.bodyBytes,
+      schema: {
+        operationId: 'ingestEvents',
+        summary: 'Send events',
+        description: DESCRIPTION,
+        tags: ['Events'],
+        headers: Type.Object({
+          'idempotency-key': Type.Optional(
+            Type.String({ minLength: 1, maxLength: 255, description: 'Gives events without a messageId one that a retry repeats.' }),
+          ),
+        }),
+        querystring: Type.Object(
+          { verbose: Type.Optional(Type.Boolean({ description: 'List the result of every event.' })) },
+          { additionalProperties: false },
+        ),
+        body: Type.Union([EventInput, Type.Array(EventInput), BatchInput]),
+        response: { 202: IngestAnswer, ...problemResponses(400, 401, 403, 413, 415, 422, 429, 503) },
+      },
+    },
+    async (request, reply) => {
+      const body: unknown = request.body
+      if (!Buffer.isBuffer(body)) throw bodyEmpty('Send at least one event.')
+      const batch = splitBody(body, request.headers['content-type'] ?? '')
+      const { answer, burst } = await ingest({
+        scope: projectScope(request),
+        batch,
+        sentAtMs: parseSentAt(batch.sentAt),
+        idempotencyKey: request.headers['idempotency-key'],
+      })
+      const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
+      setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
+      const all = request.query.verbose || answer.results.length <= FULL_RESULTS_MAX
+      const results = all ? answer.results : answer.results.filter(({ status }) => status !== 'accepted')
+      return reply.code(202).send({ ...answer, results })
+    },
+  )
+}
+
+function parseSentAt(sentAt: unknown): number | undefined {
+  if (sentAt === undefined) return undefined
+  const ms = Value.Check(TimeInput, sentAt) ? timeToMs(sentAt) : Number.NaN
+  if (Number.isNaN(ms)) {
+    throw invalidRequest('The batch is not valid.', { errors: [{ path: '/sentAt', message: 'must be RFC 3339 or epoch milliseconds' }] })
+  }
+  return ms
+}

@@ -1,0 +1,159 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Redis } from 'ioredis'
+import type { ClickHouse } from '../../infra/clickhouse.ts'
+import type { Metrics } from '../../infra/metrics.ts'
+import { planBatch, type SealedRecord } from './batch.ts'
+import { type BufferEntry, bufferKeys, decodeEntry, idToMs, type RawEntry } from './buffer.ts'
+import { createDeposit } from './deposit.ts'
+import { acquireLease, Fenced, type Lease } from './lease.ts'
+import { createTrimmer } from './trimmer.ts'
+
+export interface SinkOptions {
+  shard: number
+  /** For short commands. */
+  redis: Redis
+  /** A connection of the sink's own, for XREAD BLOCK. */
+  blockingRedis: Redis
+  clickhouse: ClickHouse
+  flushIntervalMs: number
+  batchRowsMax: number
+  tailMs: number
+  metrics: Metrics
+  log: FastifyBaseLogger
+}
+
+const BATCH_BYTES_MAX = 8 * 1024 * 1024
+const READ_ENTRIES_MAX = 500
+const IDLE_BLOCK_MS = 1000
+const LEASE_RETRY_MS = 500
+const FAILURE_PAUSE_MS = 1000
+
+/**
+ * The sink of one shard: buffer → ClickHouse, in the order of admission. It promises at-least-once towards ClickHouse, and that
+ * the cursor never passes a row that is not provably stored; identity makes it exactly once for whoever reads.
+ * One batch: gather → seal (write the range down) → deposit → advance the cursor. A crash anywhere leaves either no record, and
+ * the rows are gathered again, or a record, and its batch is probed before it is believed.
+ */
+export function createSink(options: SinkOptions) {
+  const { shard, redis, blockingRedis, clickhouse, metrics, tailMs } = options
+  const log = options.log.child({ shard })
+  const keys = bufferKeys(shard)
+  const stopping = new AbortController()
+  const trim = createTrimmer({ redis, stream: keys.stream, tailMs })
+  let running: Promise<void> = Promise.resolve()
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const lease = await acquireLease(redis, shard)
+        if (!lease) {
+          await delay(LEASE_RETRY_MS, undefined, { signal: stopping.signal })
+          continue
+        }
+        await hold(lease).finally(() => lease.release().catch(ignoreLostRedis))
+      } catch (error) {
+        if (stopping.signal.aborted) return
+        if (error instanceof Fenced) log.warn('another sink has taken the shard over')
+        else log.error({ err: error }, 'the sink failed and will begin again')
+        await delay(FAILURE_PAUSE_MS, undefined, { signal: stopping.signal }).catch(ignoreAbort)
+      }
+    }
+  }
+
+  async function hold(lease: Lease): Promise<void> {
+    const deposit = createDeposit({
+      clickhouse,
+      redis,
+      deadKey: keys.dead,
+      epoch: lease.epoch,
+      metrics,
+      log,
+      signal: stopping.signal,
+    })
+    const store = async (entries: BufferEntry[], doubtful: boolean) => {
+      const batch = planBatch(shard, entries)
+      const sealedAt = performance.now()
+      const record: SealedRecord = { first: batch.first, last: batch.last }
+      await lease.seal(JSON.stringify(record))
+      await deposit(batch, doubtful)
+      await lease.advance(batch.last)
+      metrics.batchRows.observe(batch.rows)
+      metrics.batchSeconds.observe((performance.now() - sealedAt) / 1000)
+      await trim(batch)
+      return batch.last
+    }
+
+    const sealed = await redis.get(keys.sealed)
+    if (sealed) {
+      const { first, last } = JSON.parse(sealed) as SealedRecord
+      const entries = await redis.xrangeBuffer(keys.stream, first, last)
+      log.info({ first, last }, 'resuming a batch whose outcome is unknown')
+      if (entries.length > 0) await store((entries as RawEntry[]).map(decodeEntry), true)
+    }
+    let cursor = (await redis.get(keys.cursor)) ?? '0-0'
+    await trim({ last: cursor, bytes: 0 })
+    while (!stopping.signal.aborted) {
+      const entries = await gather(cursor)
+      if (entries.length > 0) cursor = await store(entries, false)
+      else await trim(null)
+    }
+  }
+
+  /** Reads what comes after `cursor` until a batch is full or its first entry has waited for the flush interval. */
+  async function gather(cursor: string): Promise<BufferEntry[]> {
+    const entries: BufferEntry[] = []
+    let rows = 0
+    let bytes = 0
+    let deadlineMs = Number.POSITIVE_INFINITY
+    let last = cursor
+    while (rows < options.batchRowsMax && bytes < BATCH_BYTES_MAX && !stopping.signal.aborted) {
+      const blockMs = entries.length === 0 ? IDLE_BLOCK_MS : Math.floor(deadlineMs - performance.now())
+      if (blockMs < 1) break
+      const page = await readAfter(last, blockMs)
+      if (page.length === 0) {
+        if (entries.length === 0) break
+        continue
+      }
+      // Under backlog the wait is already over: the oldest entry's age counts, not the moment at which it was read.
+      if (entries.length === 0 && page[0]) {
+        deadlineMs = performance.now() + options.flushIntervalMs - Math.max(0, Date.now() - idToMs(page[0].id))
+      }
+      for (const entry of page) {
+        if (rows > 0 && rows + entry.rows > options.batchRowsMax) return entries
+        entries.push(entry)
+        rows += entry.rows
+        bytes += entry.lines.length
+        last = entry.id
+        if (bytes >= BATCH_BYTES_MAX) break
+      }
+    }
+    return entries
+  }
+
+  async function readAfter(id: string, blockMs: number): Promise<BufferEntry[]> {
+    const reply = await blockingRedis.xreadBuffer('COUNT', READ_ENTRIES_MAX, 'BLOCK', blockMs, 'STREAMS', keys.stream, id)
+    const [stream] = (reply ?? []) as [Buffer, RawEntry[]][]
+    return (stream?.[1] ?? []).map(decodeEntry)
+  }
+
+  return {
+    start() {
+      running = run()
+    },
+    /** Finishes nothing that is not already sent: what is sealed is taken up again by the next sink. */
+    async stop() {
+      stopping.abort()
+      blockingRedis.disconnect()
+      await running
+    },
+  }
+}
+
+function ignoreAbort(): void {
+  // The loop's own condition ends it.
+}
+
+function ignoreLostRedis(): void {
+  // Without Redis the lease cannot be given back; it runs out by itself.
+}

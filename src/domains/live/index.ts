@@ -1,0 +1,15 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { Tail } from '../events/index.ts'
+import { KEY_REVOKED } from '../projects/index.ts'
+import { type LiveRouteOptions, liveRoutes } from './routes.ts'
+import { createLiveRegistry } from './service.ts'
+
+type LiveOptions = { tail: Tail } & Pick<LiveRouteOptions, 'bufferBytesMax' | 'heartbeatIntervalMs'>
+
+const livePlugin: FastifyPluginAsync<LiveOptions> = async (app, options) => {
+  const registry = createLiveRegistry()
+  app.facts.on(KEY_REVOKED, ({ payload }) => registry.revokeKey(String(payload.keyId)))
+  app.addHook('preClose', () => options.tail.stop())
+  await app.register(liveRoutes, { ...options, registry })
+}
+export default livePlugin

@@ -1,0 +1,35 @@
+import type { Principal } from '../../http/access.ts'
+import { CLOSE, type LiveSocket } from './socket.ts'
+
+/** The open sockets of this process: bounded per project, and closed when the credential behind them ends. */
+export function createLiveRegistry() {
+  const sockets = new Map<LiveSocket, { projectId: string; principal: Principal }>()
+
+  return {
+    countOf(projectId: string): number {
+      let count = 0
+      for (const entry of sockets.values()) if (entry.projectId === projectId) count += 1
+      return count
+    },
+
+    /** Returns the function that takes the socket out again. A token's socket ends with the token. */
+    add(socket: LiveSocket, projectId: string, principal: Principal): () => void {
+      sockets.set(socket, { projectId, principal })
+      const expiry =
+        principal.kind === 'key'
+          ? undefined
+          : setTimeout(() => socket.close(CLOSE.credentialEnded, 'the access token has expired'), principal.expiresAtMs - Date.now())
+      return () => {
+        clearTimeout(expiry)
+        sockets.delete(socket)
+      }
+    },
+
+    revokeKey(keyId: string): void {
+      for (const [socket, { principal }] of sockets) {
+        if (principal.kind === 'key' && principal.keyId === keyId) socket.close(CLOSE.credentialEnded, 'the key was revoked')
+      }
+    },
+  }
+}
+export type LiveRegistry = ReturnType<typeof createLiveRegistry>

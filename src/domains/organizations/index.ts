@@ -1,0 +1,2 @@
+export { ROLE_PERMISSIONS } from './roles.ts'
+export { createOrganizationsService, type OrganizationsService } from './service.ts'

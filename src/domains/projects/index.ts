@@ -1,0 +1,10 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { projectRoutes } from './routes.ts'
+import type { ProjectsService } from './service.ts'
+
+export { createProjectsService, issueKey, KEY_REVOKED, type ProjectsService } from './service.ts'
+
+const projectsPlugin: FastifyPluginAsync<{ projects: ProjectsService }> = async (app, options) => {
+  await app.register(projectRoutes, options)
+}
+export default projectsPlugin

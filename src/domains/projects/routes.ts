@@ -1,0 +1,64 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { projectScope } from '../../http/access.ts'
+import { CursorQuery, LimitQuery, ProjectParams, problemResponses } from '../../http/schemas.ts'
+import { CreatedKey, KeyParams, KeySchema, NewKey } from './schemas.ts'
+import type { ProjectsService } from './service.ts'
+
+export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsService }> = async (app, { projects }) => {
+  app.get(
+    '/v1/projects/:projectId/api-keys',
+    {
+      config: { access: 'keys:read' },
+      schema: {
+        operationId: 'listKeys',
+        summary: 'List the keys of a project',
+        description: 'Write keys and API keys that still act, oldest first. A key itself is never shown again, only its hint.',
+        tags: ['Keys'],
+        params: ProjectParams,
+        querystring: Type.Object({ limit: LimitQuery, cursor: Type.Optional(CursorQuery) }, { additionalProperties: false }),
+        response: {
+          200: Type.Object({ data: Type.Array(KeySchema), nextCursor: Type.Union([Type.String(), Type.Null()]) }),
+          ...problemResponses(400, 401, 403, 404, 429, 503),
+        },
+      },
+    },
+    (request) => projects.listKeys(projectScope(request), { limit: request.query.limit, after: request.query.cursor ?? '' }),
+  )
+
+  app.post(
+    '/v1/projects/:projectId/api-keys',
+    {
+      config: { access: 'keys:write' },
+      schema: {
+        operationId: 'createKey',
+        summary: 'Make a key',
+        description: 'Makes a write key, which may only send events, or an API key with scopes. The answer is the only time that the key is shown.',
+        tags: ['Keys'],
+        params: ProjectParams,
+        body: NewKey,
+        response: { 201: CreatedKey, ...problemResponses(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    async (request, reply) => reply.code(201).send(await projects.createKey(projectScope(request), request.body)),
+  )
+
+  app.delete(
+    '/v1/projects/:projectId/api-keys/:keyId',
+    {
+      config: { access: 'keys:write' },
+      schema: {
+        operationId: 'revokeKey',
+        summary: 'Revoke a key',
+        description: 'The key stops acting in every process within five seconds, and live connections that it opened are closed.',
+        tags: ['Keys'],
+        params: KeyParams,
+        response: { 204: Type.Null({ description: 'Revoked.' }), ...problemResponses(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    async (request, reply) => {
+      await projects.revokeKey(projectScope(request), request.params.keyId)
+      return reply.code(204).send(null)
+    },
+  )
+}

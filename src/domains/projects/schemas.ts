@@ -1,0 +1,38 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { PERMISSIONS } from '../../http/access.ts'
+import { ProjectParams } from '../../http/schemas.ts'
+
+const KeyId = Type.String({ pattern: '^key_[0-9a-z]{26}$', examples: ['key_01jd7z3k9qf8v0m4c2t6n5w1xy'] })
+const Scope = Type.Union(PERMISSIONS.map((permission) => Type.Literal(permission)))
+
+export const KeyParams = Type.Composite([ProjectParams, Type.Object({ keyId: KeyId })])
+
+export const KeySchema = Type.Object({
+  id: KeyId,
+  projectId: Type.String(),
+  name: Type.String(),
+  kind: Type.Union([Type.Literal('write'), Type.Literal('api')]),
+  hint: Type.String({ description: 'The first characters of the key.', examples: ['mh_live_4fGh'] }),
+  scopes: Type.Array(Type.String()),
+  createdAt: Type.String({ format: 'date-time' }),
+  expiresAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+})
+export type Key = Static<typeof KeySchema>
+
+export const NewKey = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 100, examples: ['checkout service'] }),
+    kind: Type.Union([Type.Literal('write'), Type.Literal('api')], { description: 'write keys may only send events.' }),
+    scopes: Type.Optional(
+      Type.Array(Scope, { minItems: 1, uniqueItems: true, description: 'Of an api key; a write key always has events:write alone.' }),
+    ),
+    expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
+  },
+  { additionalProperties: false },
+)
+export type NewKey = Static<typeof NewKey>
+
+export const CreatedKey = Type.Composite([
+  KeySchema,
+  Type.Object({ key: Type.String({ description: 'The key itself. It is shown this once and cannot be read again.' }) }),
+])

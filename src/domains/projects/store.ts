@@ -1,0 +1,54 @@
+import { and, asc, eq, gt, isNull } from 'drizzle-orm'
+import type { SystemTx, TenantTx } from '../../infra/postgres.ts'
+import type { NewKey } from './schemas.ts'
+import { apiKeys, projects } from './tables.ts'
+
+export type KeyRow = typeof apiKeys.$inferSelect
+
+export async function findProject(tx: SystemTx | TenantTx, projectId: string) {
+  const [project] = await tx.select().from(projects).where(eq(projects.id, projectId))
+  return project
+}
+
+export async function findKeyByHash(tx: SystemTx, hash: string): Promise<KeyRow | undefined> {
+  const [key] = await tx
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.hash, hash), isNull(apiKeys.revokedAt)))
+  return key
+}
+
+/** Live keys of a project in the order of creation; `after` is the id of the last key of the page before. */
+export function listKeys(tx: TenantTx, projectId: string, page: { limit: number; after: string }): Promise<KeyRow[]> {
+  return tx
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.projectId, projectId), isNull(apiKeys.revokedAt), gt(apiKeys.id, page.after)))
+    .orderBy(asc(apiKeys.id))
+    .limit(page.limit)
+}
+
+interface KeyToInsert extends Pick<NewKey, 'name' | 'kind'> {
+  id: string
+  organizationId: string
+  projectId: string
+  hash: string
+  hint: string
+  scopes: string[]
+  expiresAt: Date | null
+}
+
+export async function insertKey(tx: TenantTx | SystemTx, key: KeyToInsert): Promise<KeyRow> {
+  const [row] = await tx.insert(apiKeys).values(key).returning()
+  if (!row) throw new Error('the inserted key was not returned')
+  return row
+}
+
+export async function revokeKey(tx: TenantTx, projectId: string, keyId: string): Promise<KeyRow | undefined> {
+  const [row] = await tx
+    .update(apiKeys)
+    .set({ revokedAt: new Date() })
+    .where(and(eq(apiKeys.projectId, projectId), eq(apiKeys.id, keyId), isNull(apiKeys.revokedAt)))
+    .returning()
+  return row
+}

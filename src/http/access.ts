@@ -1,0 +1,104 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { invalidRequest, type Problem, unauthenticated } from '../errors.ts'
+
+/** What a role or an API key may be allowed to do, as `noun:verb`. */
+export const PERMISSIONS = ['events:write', 'query:read', 'keys:read', 'keys:write'] as const
+export type Permission = (typeof PERMISSIONS)[number]
+
+/** Who is asking, once the credential has been checked. */
+export type Principal =
+  | { kind: 'key'; keyId: string; organizationId: string; projectId: string; permissions: readonly Permission[] }
+  | { kind: 'session'; userId: string; expiresAtMs: number }
+  | { kind: 'viewer'; projectId: string; expiresAtMs: number }
+
+/** The organization and the project that the guard has checked; every query and write is bound to it. */
+export interface ProjectScope {
+  organizationId: string
+  projectId: string
+}
+
+/** `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project. */
+export type Access = 'public' | 'self' | Permission
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+  }
+  interface FastifyRequest {
+    principal: Principal | null
+    scope: ProjectScope | null
+  }
+}
+
+export interface AccessRules {
+  /** Resolves a raw credential, or throws `auth.unauthenticated`. */
+  authenticate: (credential: string) => Promise<Principal>
+  /**
+   * Resolves the project that the request names, or the key's own one where the route names none. Throws 404 for a project that
+   * the principal may not know of, exactly as for an absent one, and 403 for a known project without the permission.
+   */
+  authorize: (principal: Principal, permission: Permission, projectId: string | undefined) => Promise<ProjectScope>
+}
+
+/**
+ * Guards every route that is registered in this scope after it: one authentication hook, then the route's own `config.access`.
+ * A route that declares no access stops the boot, so that none can be open by being forgotten.
+ */
+export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
+  scope.addHook('onRoute', (route) => {
+    if (route.config?.access === undefined) throw new Error(`${route.method} ${route.url} declares no config.access`)
+  })
+  scope.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access
+    if (access === undefined || access === 'public') return
+    const principal = await rules.authenticate(readCredential(request))
+    request.principal = principal
+    if (access === 'self') return
+    const { projectId } = request.params as { projectId?: string }
+    request.scope = await rules.authorize(principal, access, projectId)
+  })
+}
+
+/** The checked scope of a guarded route. */
+export function projectScope(request: FastifyRequest): ProjectScope {
+  if (!request.scope) throw new Error(`${request.routeOptions.url} was reached without a scope`)
+  return request.scope
+}
+
+/** The checked principal of a guarded route. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (!request.principal) throw new Error(`${request.routeOptions.url} was reached without a principal`)
+  return request.principal
+}
+
+const WEBSOCKET_CREDENTIAL = /(?:^|,)\s*bearer\.([^\s,]+)/
+
+/**
+ * Reads `Authorization: Bearer CREDENTIAL`, HTTP Basic with the credential as user name, or, for browsers that cannot set headers
+ * on a WebSocket, the subprotocol `bearer.CREDENTIAL`. A credential in the URL is refused, because URLs end up in logs.
+ */
+function readCredential(request: FastifyRequest): string {
+  if (/[?&][^=&]*=(mh_(write|live)_|eyJ)/.test(request.raw.url ?? '')) {
+    throw invalidRequest('Send the credential in the Authorization header; the URL is not a place for it.')
+  }
+  const header = request.headers.authorization
+  const credential = header ? fromAuthorization(header) : fromSubprotocol(request.headers['sec-websocket-protocol'])
+  if (!credential) throw challenge('Send a write key, an API key or an access token in the Authorization header.')
+  return credential
+}
+
+function fromAuthorization(header: string): string | undefined {
+  const [scheme = '', value = ''] = header.trim().split(/\s+/, 2)
+  if (scheme.toLowerCase() === 'bearer') return value
+  if (scheme.toLowerCase() !== 'basic') return undefined
+  return Buffer.from(value, 'base64').toString('utf8').split(':', 1)[0]
+}
+
+function fromSubprotocol(header: string | undefined): string | undefined {
+  return header?.match(WEBSOCKET_CREDENTIAL)?.[1]
+}
+
+/** The 401 that every failed authentication answers, with the challenge that RFC 9110 asks for. */
+export function challenge(detail: string): Problem {
+  return unauthenticated(detail, { headers: { 'www-authenticate': 'Bearer realm="meterhouse", Basic realm="meterhouse"' } })
+}

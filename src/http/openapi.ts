@@ -1,0 +1,73 @@
+import swagger from '@fastify/swagger'
+import scalar from '@scalar/fastify-api-reference'
+import fp from 'fastify-plugin'
+import manifest from '../../package.json' with { type: 'json' }
+import { ProblemSchema, problemResponses } from './schemas.ts'
+
+const TAGS = [
+  { name: 'Events', description: 'Sending events.' },
+  { name: 'Queries', description: 'Reading them back: aggregates, usage, single events, what exists.' },
+  { name: 'Live', description: 'Events as they arrive, over a WebSocket.' },
+  { name: 'Keys', description: 'Write keys and API keys of a project.' },
+  { name: 'Accounts', description: 'People who sign in.' },
+  { name: 'Operations', description: 'Health and metrics, for whoever runs the server.' },
+]
+
+const DOCS_CONTENT_SECURITY_POLICY =
+  "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+/** The OpenAPI 3.1 document made of the routes' schemas, at /openapi.json, and a page to read it, at /docs. */
+export default fp(
+  async (app, { publicUrl }: { publicUrl: string }) => {
+    app.addSchema(ProblemSchema)
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Meterhouse',
+          version: manifest.version,
+          description: 'Events in; charts, usage and invoices out. Every error is application/problem+json (RFC 9457).',
+        },
+        servers: [{ url: publicUrl }],
+        tags: TAGS,
+        components: {
+          securitySchemes: {
+            key: { type: 'http', scheme: 'bearer', description: 'A write key (mh_write_…) or an API key (mh_live_…); HTTP Basic with the key as user name works too.' },
+            session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a signed-in person.' },
+          },
+        },
+      },
+      refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `schema-${index}`) },
+      transform: ({ schema, url, route }) => {
+        const access = (route.config as { access?: string } | undefined)?.access
+        const security = access === 'public' ? [] : access === 'events:write' ? [{ key: [] }] : [{ key: [] }, { session: [] }]
+        return { schema: { ...schema, security }, url }
+      },
+    })
+    app.get(
+      '/openapi.json',
+      {
+        config: { access: 'public' },
+        schema: {
+          operationId: 'openapi',
+          summary: 'This document',
+          description: 'OpenAPI 3.1, made of the same schemas that validate the requests.',
+          tags: ['Operations'],
+          response: { 200: { type: 'object', additionalProperties: true }, ...problemResponses(429) },
+        },
+      },
+      async () => app.swagger(),
+    )
+    await app.register(async (scope) => {
+      // The page of the reference brings its own inline script and styles; nothing else on this origin may.
+      scope.addHook('onSend', async (_request, reply) => {
+        reply.header('content-security-policy', DOCS_CONTENT_SECURITY_POLICY)
+      })
+      await scope.register(scalar, {
+        routePrefix: '/docs',
+        configuration: { url: '/openapi.json', withDefaultFonts: false, hideClientButton: true, telemetry: false },
+      })
+    })
+  },
+  { name: 'openapi' },
+)

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+
+const REQUEST_ID = /^[\w.-]{8,128}$/
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** The caller's own x-request-id where it is well-formed, else a new one. */
+export function requestId(request: Pick<IncomingMessage, 'headers'>): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+/** Options of the process's logger. Nothing logs headers or bodies; the redaction is the second lock. */
+export function loggerOptions({ level, format }: Config['log'], isTerminal: boolean) {
+  const pretty = format === 'pretty' || (format === 'auto' && isTerminal)
+  return {
+    level,
+    base: undefined,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: {
+      paths: ['authorization', 'cookie', 'password', 'secret', 'token', 'key'].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+      censor: '[redacted]',
+    },
+    ...(pretty ? { transport: { target: 'pino-pretty', options: { ignore: 'requestId,traceId' } } } : {}),
+  }
+}
+
+/** One line per request, when it has been answered, and the request id on every answer. */
+export default fp(
+  async (app) => {
+    app.addHook('onRequest', async (request, reply) => {
+      reply.header('x-request-id', request.id)
+    })
+    app.addHook('onResponse', async (request, reply) => {
+      const traceId = TRACEPARENT.exec(String(request.headers.traceparent ?? ''))?.[1]
+      const level = reply.statusCode >= 500 ? 'error' : 'info'
+      request.log[level](
+        {
+          method: request.method,
+          // The path without its query: a query string may hold what a person searched for.
+          path: request.url.split('?', 1)[0],
+          status: reply.statusCode,
+          durationMs: Math.round(reply.elapsedTime * 10) / 10,
+          ip: request.ip,
+          traceId,
+          organizationId: request.scope?.organizationId,
+          keyId: request.principal?.kind === 'key' ? request.principal.keyId : undefined,
+        },
+        'request',
+      )
+    })
+  },
+  { name: 'request-log' },
+)

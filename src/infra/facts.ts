@@ -1,0 +1,49 @@
+import fp from 'fastify-plugin'
+import { createBlockingRedis } from './redis.ts'
+import { createOutboxRelay, type Fact } from './outbox.ts'
+
+const CHANNEL = 'facts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Hears the facts of the outbox, from whichever process published them: at least once, unless Redis is away just then. */
+    facts: { on: (kind: string, listener: (fact: Fact) => void) => void }
+  }
+}
+
+interface FactsOptions {
+  redisUrl: string
+  /** Whether this process moves facts from the outbox to Redis. */
+  relays: boolean
+}
+
+/** Carries facts from the outbox to every process. A listener that must not miss one bounds its ignorance by time as well. */
+export default fp(
+  async (app, { redisUrl, relays }: FactsOptions) => {
+    const listeners = new Map<string, ((fact: Fact) => void)[]>()
+    app.decorate('facts', {
+      on: (kind, listener) => void listeners.set(kind, [...(listeners.get(kind) ?? []), listener]),
+    })
+
+    const subscriber = createBlockingRedis(redisUrl)
+    subscriber.on('error', () => {
+      // The shared connection of the redis plugin logs the same outage.
+    })
+    subscriber.on('message', (_channel, message) => {
+      const fact = JSON.parse(message) as Fact
+      for (const listener of listeners.get(fact.kind) ?? []) listener(fact)
+    })
+    app.addHook('onReady', async () => void (await subscriber.subscribe(CHANNEL)))
+    app.addHook('onClose', () => subscriber.disconnect())
+
+    if (!relays) return
+    const relay = createOutboxRelay({
+      postgres: app.postgres,
+      publish: async (fact) => void (await app.redis.publish(CHANNEL, JSON.stringify(fact))),
+      log: app.log,
+    })
+    app.addHook('onReady', async () => relay.start())
+    app.addHook('preClose', () => relay.stop())
+  },
+  { name: 'facts', dependencies: ['postgres', 'redis'] },
+)
