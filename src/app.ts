@@ -1,5 +1,5 @@
 import websocket from '@fastify/websocket'
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.ts'
 import events, { createProgress, openTail, sinkPlugin } from './domains/events/index.ts'
 import identity, { createIdentityService, createTokens } from './domains/identity/index.ts'
@@ -32,8 +32,7 @@ const WEBSOCKET_OPTIONS = {
 export async function buildApp(config: Config, logger: FastifyServerOptions['logger']): Promise<FastifyInstance> {
   const app = fastify({
     logger,
-    disableRequestLogging: true,
-    requestIdLogLabel: 'requestId',
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestId,
     trustProxy: config.http.trustProxy,
     bodyLimit: 1024 * 1024,

@@ -13,6 +13,11 @@ const TAGS = [
   { name: 'Operations', description: 'Health and metrics, for whoever runs the server.' },
 ]
 
+function securityOf(access: string | undefined): Record<string, string[]>[] {
+  if (access === 'public') return []
+  return access === 'events:write' ? [{ key: [] }] : [{ key: [] }, { session: [] }]
+}
+
 const DOCS_CONTENT_SECURITY_POLICY =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -40,8 +45,7 @@ export default fp(
       refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `schema-${index}`) },
       transform: ({ schema, url, route }) => {
         const access = (route.config as { access?: string } | undefined)?.access
-        const security = access === 'public' ? [] : access === 'events:write' ? [{ key: [] }] : [{ key: [] }, { session: [] }]
-        return { schema: { ...schema, security }, url }
+        return { schema: { ...schema, security: securityOf(access) }, url }
       },
     })
     app.get(

@@ -99,8 +99,8 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
     }
   }
 
-  const insert = (body: Iterable<Buffer>, token: string) =>
-    clickhouse.insertLines('events', COLUMNS, body, {
+  function insert(body: Iterable<Buffer>, token: string): Promise<void> {
+    return clickhouse.insertLines('events', COLUMNS, body, {
       async_insert: 0,
       insert_deduplicate: 1,
       insert_deduplication_token: token,
@@ -109,6 +109,7 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
       max_insert_block_size: 1_000_000,
       max_partitions_per_insert_block: 0,
     })
+  }
 
   /** Keeps a row that ClickHouse refuses, under its identity, so that burying it twice changes nothing. */
   async function bury(row: Row, error: ClickHouseError): Promise<void> {

@@ -1,0 +1,35 @@
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { Test } from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { startTestServices, type TestServices } from './services.ts'
+
+export interface TestApp extends TestServices {
+  app: FastifyInstance
+}
+
+/** The whole application on databases of its own, without a listening port unless a test asks for one. */
+export async function startTestApp(t: Test, overrides: Record<string, string> = {}): Promise<TestApp> {
+  const services = await startTestServices(t, overrides)
+  const app = await buildApp(services.config, process.env.TEST_LOG ? { level: process.env.TEST_LOG } : false)
+  await app.ready()
+  t.teardown(() => app.close())
+  return { ...services, app }
+}
+
+/** A request with a credential and, where given, a JSON body. */
+export function authorized(credential: string, request: InjectOptions): InjectOptions {
+  return { ...request, headers: { ...request.headers, authorization: `Bearer ${credential}` } }
+}
+
+const POLL_INTERVAL_MS = 20
+
+/** Polls until `probe` gives a value; no test waits for a fixed time. */
+export async function eventually<T>(what: string, probe: () => Promise<T | undefined | false>, deadlineMs = 15_000): Promise<T> {
+  const end = Date.now() + deadlineMs
+  for (;;) {
+    const value = await probe()
+    if (value !== undefined && value !== false) return value
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${deadlineMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
+  }
+}

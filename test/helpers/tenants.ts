@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { hashPassword } from '../../src/domains/identity/index.ts'
+import { users } from '../../src/domains/identity/tables.ts'
+import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
+import { memberships, organizations } from '../../src/domains/organizations/tables.ts'
+import { issueKey } from '../../src/domains/projects/index.ts'
+import { projects } from '../../src/domains/projects/tables.ts'
+import type { Permission } from '../../src/http/access.ts'
+import { newId } from '../../src/ids.ts'
+import type { Postgres } from '../../src/infra/postgres.ts'
+
+export interface TestTenant {
+  organizationId: string
+  projectId: string
+  userId: string
+  email: string
+  password: string
+  writeKey: string
+  writeKeyId: string
+  apiKey: string
+  apiKeyId: string
+}
+
+// One hash for all: argon2 is slow on purpose, and no test is about how slow.
+const password = randomBytes(12).toString('hex')
+const passwordHash = hashPassword(password)
+
+/** An organization with one project, a member of the given role, a write key and an API key. */
+export async function createTenant(postgres: Postgres, role: OrganizationRole = 'owner'): Promise<TestTenant> {
+  const scope = { organizationId: newId('org'), projectId: newId('prj') }
+  const userId = newId('usr')
+  const email = `${userId}@example.com`
+  const hash = await passwordHash
+  return postgres.withSystem(async (tx) => {
+    await tx.insert(users).values({ id: userId, email, name: 'Test', passwordHash: hash })
+    await tx.insert(organizations).values({ id: scope.organizationId, name: 'Test' })
+    await tx.insert(memberships).values({ id: newId('mem'), organizationId: scope.organizationId, userId, role })
+    await tx.insert(projects).values({ id: scope.projectId, organizationId: scope.organizationId, name: 'Test' })
+    const write = await issueKey(tx, scope, { name: 'write', kind: 'write' })
+    const scopes: Permission[] = ['query:read', 'keys:read', 'keys:write']
+    const api = await issueKey(tx, scope, { name: 'api', kind: 'api', scopes })
+    return { ...scope, userId, email, password, writeKey: write.key, writeKeyId: write.id, apiKey: api.key, apiKeyId: api.id }
+  })
+}
+
+/** Always two: whatever one of them does, the other must not see. */
+export async function createTwoTenants(app: FastifyInstance): Promise<[TestTenant, TestTenant]> {
+  return Promise.all([createTenant(app.postgres), createTenant(app.postgres)])
+}
