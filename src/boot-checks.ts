@@ -18,7 +18,8 @@ async function roleFaults(app: FastifyInstance): Promise<string[]> {
   const { role } = await app.postgres.inspect()
   const faults: string[] = []
   if (role?.superuser) faults.push(`METERHOUSE_POSTGRES_URL signs in as the superuser ${role.name}; use meterhouse_app`)
-  if (role?.bypassesRls) faults.push(`METERHOUSE_POSTGRES_URL signs in as ${role.name}, which bypasses row-level security`)
+  if (role?.bypassesRls)
+    faults.push(`METERHOUSE_POSTGRES_URL signs in as ${role.name}, which bypasses row-level security`)
   return faults
 }
 
@@ -28,8 +29,10 @@ async function bufferFaults(app: FastifyInstance): Promise<string[]> {
   const faults: string[] = []
   for (const [name, expected] of Object.entries(BUFFER_SETTINGS)) {
     const [, actual] = await app.ingestRedis.config('GET', name).catch(() => [] as unknown[])
-    if (actual === undefined) app.log.warn({ setting: name }, 'the buffer does not let its settings be read; check it by hand')
-    else if (actual !== expected) faults.push(`METERHOUSE_INGEST_REDIS_URL has ${name} ${actual}; it must be ${expected}`)
+    if (actual === undefined)
+      app.log.warn({ setting: name }, 'the buffer does not let its settings be read; check it by hand')
+    else if (actual !== expected)
+      faults.push(`METERHOUSE_INGEST_REDIS_URL has ${name} ${actual}; it must be ${expected}`)
   }
   return faults
 }

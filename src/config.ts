@@ -10,14 +10,26 @@ const integer = (defaultValue: number, minimum: number, maximum: number, descrip
 export const EnvironmentSchema = Type.Object(
   {
     PORT: integer(3000, 0, 65535, 'Port of the HTTP server; 0 takes any free one.'),
-    METERHOUSE_HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on; 0.0.0.0 in a container.' }),
-    METERHOUSE_PUBLIC_URL: Type.Optional(Type.String({ description: 'Where people reach this server, for links. Default: host and port.' })),
+    METERHOUSE_HOST: Type.String({
+      default: '127.0.0.1',
+      description: 'Address to listen on; 0.0.0.0 in a container.',
+    }),
+    METERHOUSE_PUBLIC_URL: Type.Optional(
+      Type.String({ description: 'Where people reach this server, for links. Default: host and port.' }),
+    ),
     METERHOUSE_MODE: Type.Union([Type.Literal('production'), Type.Literal('development')], {
       default: 'production',
-      description: 'development relaxes the checks on secrets and shows the demo page; npm start sets it when it embeds a service.',
+      description:
+        'development relaxes the checks on secrets and shows the demo page; npm start sets it when it embeds a service.',
     }),
-    METERHOUSE_ROLES: Type.String({ default: 'all', description: 'all, or a comma-separated list of api, sink, jobs.' }),
-    METERHOUSE_TRUST_PROXY: Type.Boolean({ default: false, description: 'true behind a proxy that sets X-Forwarded-For.' }),
+    METERHOUSE_ROLES: Type.String({
+      default: 'all',
+      description: 'all, or a comma-separated list of api, sink, jobs.',
+    }),
+    METERHOUSE_TRUST_PROXY: Type.Boolean({
+      default: false,
+      description: 'true behind a proxy that sets X-Forwarded-For.',
+    }),
     METERHOUSE_LOG_LEVEL: Type.Union(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
       { default: 'info', description: 'Least severe level that is logged.' },
@@ -32,32 +44,60 @@ export const EnvironmentSchema = Type.Object(
       Type.String({ description: 'postgres://… as the role meterhouse_owner; read by npm run migrate only.' }),
     ),
     METERHOUSE_CLICKHOUSE_URL: Type.String({ description: 'http(s)://user:password@host:port/database.' }),
-    METERHOUSE_REDIS_URL: Type.String({ description: 'redis://, rediss:// or unix:///path/redis.sock?password=…; limits and live data.' }),
+    METERHOUSE_REDIS_URL: Type.String({
+      description: 'redis://, rediss:// or unix:///path/redis.sock?password=…; limits and live data.',
+    }),
     METERHOUSE_INGEST_REDIS_URL: Type.String({
       description: 'Redis of the event buffer: appendonly yes, appendfsync always, noeviction.',
     }),
     METERHOUSE_SMTP_URL: Type.String({ description: 'smtp:// or smtps://user:password@host:port.' }),
-    METERHOUSE_MAIL_FROM: Type.String({ default: 'Meterhouse <no-reply@localhost>', description: 'Sender of every email.' }),
-    METERHOUSE_MAIL_INBOX_URL: Type.Optional(Type.String({ description: 'Web page of a development mail inbox, linked from the start page.' })),
+    METERHOUSE_MAIL_FROM: Type.String({
+      default: 'Meterhouse <no-reply@localhost>',
+      description: 'Sender of every email.',
+    }),
+    METERHOUSE_MAIL_INBOX_URL: Type.Optional(
+      Type.String({ description: 'Web page of a development mail inbox, linked from the start page.' }),
+    ),
     METERHOUSE_JWT_SECRET: Type.String({
       default: DEVELOPMENT_JWT_SECRET,
       minLength: 32,
       description: 'Signs access tokens; at least 32 characters, its own value in production.',
     }),
     METERHOUSE_METRICS_TOKEN: Type.Optional(
-      Type.String({ minLength: 16, description: 'Bearer token of GET /metrics. Without it only loopback is answered.' }),
+      Type.String({
+        minLength: 16,
+        description: 'Bearer token of GET /metrics. Without it only loopback is answered.',
+      }),
     ),
     METERHOUSE_DEMO_PROJECT_ID: Type.Optional(
-      Type.String({ pattern: '^prj_[0-9a-z]{26}$', description: 'Project shown live on the start page in development mode.' }),
+      Type.String({
+        pattern: '^prj_[0-9a-z]{26}$',
+        description: 'Project shown live on the start page in development mode.',
+      }),
     ),
     METERHOUSE_SHARDS: integer(2, 1, 256, 'Shards of the event buffer. Drain the buffer before changing it.'),
     METERHOUSE_DEDUPLICATION_WINDOW_MINUTES: integer(30, 1, 1440, 'How long the door remembers a messageId at least.'),
-    METERHOUSE_INGEST_EVENTS_PER_SECOND: integer(100_000, 1, 10_000_000, 'Burst limit of one organization, events per second.'),
+    METERHOUSE_INGEST_EVENTS_PER_SECOND: integer(
+      100_000,
+      1,
+      10_000_000,
+      'Burst limit of one organization, events per second.',
+    ),
     METERHOUSE_API_REQUESTS_PER_MINUTE: integer(600, 1, 1_000_000, 'Limit of one credential on every other route.'),
     METERHOUSE_SINK_FLUSH_INTERVAL_MS: integer(500, 10, 60_000, 'Longest time that the sink gathers a batch.'),
     METERHOUSE_SINK_BATCH_ROWS_MAX: integer(20_000, 1, 50_000, 'Most rows in one ClickHouse insert.'),
-    METERHOUSE_BUFFER_TAIL_SECONDS: integer(60, 0, 3600, 'How long stored entries stay in the buffer, for live resume.'),
-    METERHOUSE_SHUTDOWN_TIMEOUT_MS: integer(8000, 100, 120_000, 'Longest graceful stop before the process exits anyway.'),
+    METERHOUSE_BUFFER_TAIL_SECONDS: integer(
+      60,
+      0,
+      3600,
+      'How long stored entries stay in the buffer, for live resume.',
+    ),
+    METERHOUSE_SHUTDOWN_TIMEOUT_MS: integer(
+      8000,
+      100,
+      120_000,
+      'Longest graceful stop before the process exits anyway.',
+    ),
   },
   { additionalProperties: false },
 )
@@ -138,7 +178,8 @@ function parseRoles(text: string, faults: string[]): Role[] {
   if (text === 'all') return [...ROLES]
   const roles = text.split(',').map((role) => role.trim())
   const unknown = roles.filter((role) => !ROLES.includes(role as Role))
-  if (unknown.length > 0) faults.push(`METERHOUSE_ROLES must be all or a list of ${ROLES.join(', ')}; not ${unknown.join(', ')}`)
+  if (unknown.length > 0)
+    faults.push(`METERHOUSE_ROLES must be all or a list of ${ROLES.join(', ')}; not ${unknown.join(', ')}`)
   return roles as Role[]
 }
 
@@ -157,7 +198,11 @@ function group(env: Environment, roles: Role[]) {
       jwtSecret: env.METERHOUSE_JWT_SECRET,
     },
     log: { level: env.METERHOUSE_LOG_LEVEL, format: env.METERHOUSE_LOG_FORMAT },
-    postgres: { url: env.METERHOUSE_POSTGRES_URL, poolMax: env.METERHOUSE_POSTGRES_POOL_MAX, ownerUrl: env.METERHOUSE_POSTGRES_OWNER_URL },
+    postgres: {
+      url: env.METERHOUSE_POSTGRES_URL,
+      poolMax: env.METERHOUSE_POSTGRES_POOL_MAX,
+      ownerUrl: env.METERHOUSE_POSTGRES_OWNER_URL,
+    },
     clickhouse: { url: env.METERHOUSE_CLICKHOUSE_URL },
     redis: { url: env.METERHOUSE_REDIS_URL, ingestUrl: env.METERHOUSE_INGEST_REDIS_URL },
     mail: { smtpUrl: env.METERHOUSE_SMTP_URL, from: env.METERHOUSE_MAIL_FROM, inboxUrl: env.METERHOUSE_MAIL_INBOX_URL },

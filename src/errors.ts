@@ -43,4 +43,8 @@ export const invalidRequest = defineProblem('request.invalid', 400, 'The request
 export const unauthenticated = defineProblem('auth.unauthenticated', 401, 'Credentials are missing or not valid')
 export const forbidden = defineProblem('auth.forbidden', 403, 'The credential does not allow this')
 export const notFound = defineProblem('resource.not_found', 404, 'Not found')
-export const unavailable = defineProblem('service.unavailable', 503, 'A service that this request needs is not available')
+export const unavailable = defineProblem(
+  'service.unavailable',
+  503,
+  'A service that this request needs is not available',
+)

@@ -100,5 +100,7 @@ function fromSubprotocol(header: string | undefined): string | undefined {
 
 /** The 401 that every failed authentication answers, with the challenge that RFC 9110 asks for. */
 export function challenge(detail: string): Problem {
-  return unauthenticated(detail, { headers: { 'www-authenticate': 'Bearer realm="meterhouse", Basic realm="meterhouse"' } })
+  return unauthenticated(detail, {
+    headers: { 'www-authenticate': 'Bearer realm="meterhouse", Basic realm="meterhouse"' },
+  })
 }

@@ -13,7 +13,10 @@ interface HealthOptions {
 
 const Readiness = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('not_ready')]),
-  checks: Type.Record(Type.String(), Type.Union([Type.Literal('ok'), Type.Literal('failed'), Type.Literal('stopping')])),
+  checks: Type.Record(
+    Type.String(),
+    Type.Union([Type.Literal('ok'), Type.Literal('failed'), Type.Literal('stopping')]),
+  ),
 })
 
 /** Liveness, readiness and metrics, for supervisors and load balancers. */
@@ -70,7 +73,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
       schema: {
         operationId: 'metrics',
         summary: 'Prometheus metrics',
-        description: 'Text format. Answered to loopback, or to METERHOUSE_METRICS_TOKEN as bearer token; 404 to everyone else.',
+        description:
+          'Text format. Answered to loopback, or to METERHOUSE_METRICS_TOKEN as bearer token; 404 to everyone else.',
         tags: ['Operations'],
         response: { 200: Type.String(), ...problemResponses(404) },
       },
@@ -86,7 +90,9 @@ export default health
 
 async function passes(check: () => Promise<unknown>): Promise<boolean> {
   const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS)
-  const expired = new Promise<false>((resolve) => timeout.addEventListener('abort', () => resolve(false), { once: true }))
+  const expired = new Promise<false>((resolve) =>
+    timeout.addEventListener('abort', () => resolve(false), { once: true }),
+  )
   return Promise.race([
     check().then(
       () => true,

@@ -37,8 +37,18 @@ export default fp(
         tags: TAGS,
         components: {
           securitySchemes: {
-            key: { type: 'http', scheme: 'bearer', description: 'A write key (mh_write_…) or an API key (mh_live_…); HTTP Basic with the key as user name works too.' },
-            session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a signed-in person.' },
+            key: {
+              type: 'http',
+              scheme: 'bearer',
+              description:
+                'A write key (mh_write_…) or an API key (mh_live_…); HTTP Basic with the key as user name works too.',
+            },
+            session: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description: 'The access token of a signed-in person.',
+            },
           },
         },
       },

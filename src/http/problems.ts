@@ -17,7 +17,17 @@ const BY_STATUS: Record<number, { code: string; title: string }> = {
 }
 
 /** System errors of sockets: an outside service is away, which is not the caller's fault and passes. */
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOENT', 'ENOTFOUND', '57P01', '57P03', '53300'])
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOENT',
+  'ENOTFOUND',
+  '57P01',
+  '57P03',
+  '53300',
+])
 const RETRY_AFTER_SECONDS = '2'
 const ERRORS_MAX = 20
 
@@ -26,7 +36,8 @@ export default fp(
   async (app) => {
     app.setErrorHandler((error: FastifyError | Problem, request, reply) => {
       const problem = toProblem(error)
-      if (problem.status >= 500) request.log.error({ err: problem.cause ?? error, code: problem.code }, 'request failed')
+      if (problem.status >= 500)
+        request.log.error({ err: problem.cause ?? error, code: problem.code }, 'request failed')
       return sendProblem(problem, request, reply)
     })
     app.setNotFoundHandler((request, reply) => {
@@ -68,7 +79,11 @@ function toProblem(error: FastifyError | Problem): Problem {
 function isUnreachable(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if ('code' in cause && UNREACHABLE.has(String(cause.code))) return true
-    if (/Connection terminated|Connection is closed|Stream isn't writeable|Command timed out|timeout exceeded when trying to connect/.test(cause.message)) {
+    if (
+      /Connection terminated|Connection is closed|Stream isn't writeable|Command timed out|timeout exceeded when trying to connect/.test(
+        cause.message,
+      )
+    ) {
       return true
     }
   }

@@ -21,7 +21,11 @@ export function loggerOptions({ level, format }: Config['log'], isTerminal: bool
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: {
-      paths: ['authorization', 'cookie', 'password', 'secret', 'token', 'key'].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+      paths: ['authorization', 'cookie', 'password', 'secret', 'token', 'key'].flatMap((name) => [
+        name,
+        `*.${name}`,
+        `*.*.${name}`,
+      ]),
       censor: '[redacted]',
     },
     ...(pretty ? { transport: { target: 'pino-pretty', options: { ignore: 'requestId,traceId' } } } : {}),

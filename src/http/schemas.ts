@@ -10,7 +10,9 @@ export const ProblemSchema = Type.Object(
     instance: Type.String({ description: 'The id of the request, as in x-request-id.' }),
     code: Type.String({ description: 'domain.reason, stable.' }),
     errors: Type.Optional(
-      Type.Array(Type.Object({ path: Type.String({ description: 'JSON pointer to the field.' }), message: Type.String() })),
+      Type.Array(
+        Type.Object({ path: Type.String({ description: 'JSON pointer to the field.' }), message: Type.String() }),
+      ),
     ),
   },
   { $id: 'Problem', title: 'Problem', description: 'Problem details (RFC 9457).' },
@@ -60,7 +62,11 @@ export function timeToMs(time: Static<typeof TimeInput>): number {
 }
 
 export const ProjectParams = Type.Object({
-  projectId: Type.String({ pattern: '^prj_[0-9a-z]{26}$', description: 'Id of the project.', examples: ['prj_01jd7z3k9qf8v0m4c2t6n5w1xy'] }),
+  projectId: Type.String({
+    pattern: '^prj_[0-9a-z]{26}$',
+    description: 'Id of the project.',
+    examples: ['prj_01jd7z3k9qf8v0m4c2t6n5w1xy'],
+  }),
 })
 
 /** What every query answer says about itself. */
@@ -68,7 +74,10 @@ export const QueryMeta = Type.Object({
   elapsedMs: Type.Number({ description: 'Time in the event store, milliseconds.' }),
   rowsRead: Type.Integer({ description: 'Rows that the event store read.' }),
   cached: Type.Boolean({ description: 'Whether the answer came from a cache.' }),
-  completeThrough: Type.String({ format: 'date-time', description: 'Every event acknowledged up to this time is in the answer.' }),
+  completeThrough: Type.String({
+    format: 'date-time',
+    description: 'Every event acknowledged up to this time is in the answer.',
+  }),
 })
 export type QueryMeta = Static<typeof QueryMeta>
 

@@ -68,7 +68,12 @@ function keyGenerator(request: FastifyRequest): string {
 function restateRateLimit(reply: FastifyReply): void {
   const limit = reply.getHeader('ratelimit-limit')
   if (limit === undefined) return
-  setRateLimit(reply, { policy: 'requests', quota: Number(limit), windowSeconds: 60 }, Number(reply.getHeader('ratelimit-remaining')), Number(reply.getHeader('ratelimit-reset')))
+  setRateLimit(
+    reply,
+    { policy: 'requests', quota: Number(limit), windowSeconds: 60 },
+    Number(reply.getHeader('ratelimit-remaining')),
+    Number(reply.getHeader('ratelimit-reset')),
+  )
   for (const name of ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']) reply.removeHeader(name)
 }
 

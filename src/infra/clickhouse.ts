@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { type ClickHouseClient, ClickHouseError, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
@@ -48,6 +48,8 @@ export function createClickHouse({ url }: { url: string }) {
   const client: ClickHouseClient = createClient({
     url,
     application: 'meterhouse',
+    // Whoever called logs the failure with what it means for the caller.
+    log: { level: ClickHouseLogLevel.OFF },
     request_timeout: 30_000,
     max_open_connections: 20,
     keep_alive: { enabled: true, idle_socket_ttl: 2500 },
@@ -65,7 +67,8 @@ export function createClickHouse({ url }: { url: string }) {
       statement: { sql: string; params?: Record<string, unknown>; schema: S },
     ): Promise<QueryResult<Static<S>>> {
       for (const placeholder of ['{organizationId:String}', '{projectId:String}']) {
-        if (!statement.sql.includes(placeholder)) throw new Error(`a ClickHouse statement lacks the scope ${placeholder}`)
+        if (!statement.sql.includes(placeholder))
+          throw new Error(`a ClickHouse statement lacks the scope ${placeholder}`)
       }
       const startedAt = performance.now()
       try {
@@ -85,8 +88,15 @@ export function createClickHouse({ url }: { url: string }) {
     },
 
     /** Sends NDJSON bytes as one INSERT. Settings go into the statement, so that none can outlive it on a pooled session. */
-    async insertLines(table: string, columns: readonly string[], chunks: Iterable<Buffer>, settings: Record<string, string | number>) {
-      const clause = Object.entries(settings).map(([name, value]) => `${name} = ${typeof value === 'number' ? value : quote(value)}`)
+    async insertLines(
+      table: string,
+      columns: readonly string[],
+      chunks: Iterable<Buffer>,
+      settings: Record<string, string | number>,
+    ) {
+      const clause = Object.entries(settings).map(
+        ([name, value]) => `${name} = ${typeof value === 'number' ? value : quote(value)}`,
+      )
       const { stream } = await client.exec({
         query: `INSERT INTO ${table} (${columns.join(', ')}) SETTINGS ${clause.join(', ')} FORMAT JSONEachRow`,
         values: Readable.from(chunks, { objectMode: false }),
@@ -119,7 +129,8 @@ function toProblem(error: unknown): unknown {
     if (!LIMIT_CODES.has(error.code)) return error
     return queryTooExpensive('Narrow the time range, add a filter or drop a breakdown.', { cause: error })
   }
-  if (error instanceof Error && 'code' in error) return unavailable('The event store does not answer.', { cause: error })
+  if (error instanceof Error && 'code' in error)
+    return unavailable('The event store does not answer.', { cause: error })
   return error
 }
 

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
-import { createBlockingRedis } from './redis.ts'
 import { createOutboxRelay, type Fact } from './outbox.ts'
+import { createBlockingRedis } from './redis.ts'
 
 const CHANNEL = 'facts'
 

@@ -10,7 +10,12 @@ export interface Mail {
 
 /** Sends over SMTP. Rejects when the server does not take the message. */
 export function createMailer({ smtpUrl, from }: { smtpUrl: string; from: string }) {
-  const transport = createTransport({ url: smtpUrl, connectionTimeout: 5000, greetingTimeout: 5000, socketTimeout: 10_000 })
+  const transport = createTransport({
+    url: smtpUrl,
+    connectionTimeout: 5000,
+    greetingTimeout: 5000,
+    socketTimeout: 10_000,
+  })
   return {
     async send(mail: Mail): Promise<void> {
       await transport.sendMail({ from, ...mail })

@@ -34,6 +34,8 @@ export async function pendingMigrations(postgres: Postgres, clickhouse: ClickHou
   const expected = readMigrationFiles({ migrationsFolder: POSTGRES_MIGRATIONS_FOLDER })
   return [
     ...expected.filter(({ hash }) => !inPostgres.has(hash)).map(({ folderMillis }) => `postgres ${folderMillis}`),
-    ...(await clickHouseMigrations()).filter(({ hash }) => !inClickHouse.has(hash)).map(({ name }) => `clickhouse ${name}`),
+    ...(await clickHouseMigrations())
+      .filter(({ hash }) => !inClickHouse.has(hash))
+      .map(({ name }) => `clickhouse ${name}`),
   ]
 }

@@ -15,7 +15,8 @@ const COMMAND_TIMEOUT_MS = 2000
 /** ioredis options of a `redis://`, `rediss://` or `unix:///path/redis.sock?password=…` URL. */
 export function redisOptions(url: string): RedisOptions {
   const { protocol, hostname, port, username, password, pathname, searchParams } = new URL(url)
-  if (protocol === 'unix:') return { path: decodeURIComponent(pathname), password: searchParams.get('password') ?? undefined }
+  if (protocol === 'unix:')
+    return { path: decodeURIComponent(pathname), password: searchParams.get('password') ?? undefined }
   return {
     host: hostname || '127.0.0.1',
     port: Number(port || 6379),

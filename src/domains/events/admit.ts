@@ -35,7 +35,11 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
   redis.defineCommand('admit', { numberOfKeys: 4, lua: SCRIPT })
   const admit = (redis as unknown as { admitBuffer: AdmitCommand }).admitBuffer.bind(redis)
 
-  return async ({ organizationId, projectId }: ProjectScope, events: CapturedEvent[], nowMs: number): Promise<Admission> => {
+  return async (
+    { organizationId, projectId }: ProjectScope,
+    events: CapturedEvent[],
+    nowMs: number,
+  ): Promise<Admission> => {
     const keys = bufferKeys(shardOf(organizationId, shards))
     const accepted = keys.accepted + new Date(nowMs).toISOString().slice(0, 7)
     try {
@@ -52,10 +56,13 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
         events.map((event) => event.line).join('\n'),
         COUNTER_TTL_SECONDS,
       )
-      const verdicts = verdict.length === 0 ? null : Array.from(verdict.toString('latin1'), (letter) => VERDICTS[letter] ?? 'new')
+      const verdicts =
+        verdict.length === 0 ? null : Array.from(verdict.toString('latin1'), (letter) => VERDICTS[letter] ?? 'new')
       return { verdicts, burst: { remaining, resetMs } }
     } catch (error) {
-      throw bufferUnavailable('The event buffer does not answer. Send the same request again in a moment.', { cause: error })
+      throw bufferUnavailable('The event buffer does not answer. Send the same request again in a moment.', {
+        cause: error,
+      })
     }
   }
 }

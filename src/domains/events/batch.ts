@@ -56,7 +56,12 @@ export function* batchRows(batch: Batch): Generator<Row> {
   for (const entry of batch.entries) {
     for (const line of newLines(entry)) {
       const { message_id, received_at } = JSON.parse(line.toString()) as { message_id: string; received_at: string }
-      yield { identity: rowIdentity(entry.projectId, message_id), organizationId: entry.organizationId, receivedAt: received_at, line }
+      yield {
+        identity: rowIdentity(entry.projectId, message_id),
+        organizationId: entry.organizationId,
+        receivedAt: received_at,
+        line,
+      }
     }
   }
 }

@@ -79,7 +79,10 @@ export function splitBody(body: Buffer, contentType: string): RawBatch {
 
 function splitLines(text: string): RawBatch {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  return { events: lines.length > LIMITS.events ? lines.map((value) => ({ value })) : lines.map(parseLine), sentAt: undefined }
+  return {
+    events: lines.length > LIMITS.events ? lines.map((value) => ({ value })) : lines.map(parseLine),
+    sentAt: undefined,
+  }
 }
 
 function parseLine(line: string): RawEvent {

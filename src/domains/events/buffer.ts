@@ -49,7 +49,8 @@ export type RawEntry = [id: Buffer, fields: Buffer[]]
 /** Inverse of the XADD in admit.lua: o, p, n, v, b. */
 export function decodeEntry([id, fields]: RawEntry): BufferEntry {
   const [, organizationId, , projectId, , rows, , mask, , lines] = fields
-  if (!organizationId || !projectId || !rows || !mask || !lines) throw new Error(`buffer entry ${id} is not one of ours`)
+  if (!organizationId || !projectId || !rows || !mask || !lines)
+    throw new Error(`buffer entry ${id} is not one of ours`)
   return {
     id: id.toString(),
     organizationId: organizationId.toString(),

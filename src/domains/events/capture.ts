@@ -89,7 +89,8 @@ function findUnsafe(value: unknown, path: string, depth: number): Unsafe | undef
   if (depth > LIMITS.depth) return { path, message: `is nested deeper than ${LIMITS.depth} levels` }
   for (const [key, child] of Object.entries(value)) {
     if (key === '__proto__') return { path: `${path}/__proto__`, message: 'is a name that may not be used' }
-    const unsafe = (key.isWellFormed() ? undefined : { path, message: 'has a name with half of a surrogate pair' }) ??
+    const unsafe =
+      (key.isWellFormed() ? undefined : { path, message: 'has a name with half of a surrogate pair' }) ??
       findUnsafe(child, `${path}/${pointerSegment(key)}`, depth + 1)
     if (unsafe) return unsafe
   }

@@ -113,7 +113,11 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
 
   /** Keeps a row that ClickHouse refuses, under its identity, so that burying it twice changes nothing. */
   async function bury(row: Row, error: ClickHouseError): Promise<void> {
-    await redis.hset(deadKey, row.identity, JSON.stringify({ reason: `${error.type} (${error.code})`, row: row.line.toString() }))
+    await redis.hset(
+      deadKey,
+      row.identity,
+      JSON.stringify({ reason: `${error.type} (${error.code})`, row: row.line.toString() }),
+    )
     dead.add(row.identity)
     metrics.deadLetters.inc()
     log.error({ code: error.code, type: error.type }, 'ClickHouse refuses a row; it was set aside')
@@ -145,4 +149,5 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
 const isRowFault = (error: unknown): error is ClickHouseError =>
   error instanceof ClickHouseError && ROW_FAULTS.has(error.code)
 
-const backoffMs = (failures: number) => Math.min(BACKOFF_MIN_MS * 2 ** (failures - 1), BACKOFF_MAX_MS) * (0.75 + Math.random() / 2)
+const backoffMs = (failures: number) =>
+  Math.min(BACKOFF_MIN_MS * 2 ** (failures - 1), BACKOFF_MAX_MS) * (0.75 + Math.random() / 2)

@@ -5,7 +5,11 @@ export const bodyNotJson = defineProblem('events.body_not_json', 400, 'The body 
 export const bodyNotDecodable = defineProblem('events.body_not_decodable', 400, 'The body cannot be decoded')
 export const bodyTooLarge = defineProblem('events.body_too_large', 413, 'The body is too large')
 export const tooManyEvents = defineProblem('events.too_many', 413, 'Too many events in one request')
-export const unsupportedEncoding = defineProblem('events.unsupported_encoding', 415, 'The content encoding is not supported')
+export const unsupportedEncoding = defineProblem(
+  'events.unsupported_encoding',
+  415,
+  'The content encoding is not supported',
+)
 export const allRejected = defineProblem('events.all_rejected', 422, 'Every event is invalid')
 export const burstExceeded = defineProblem('events.burst_exceeded', 429, 'Too many events per second')
 export const bufferUnavailable = defineProblem('events.buffer_unavailable', 503, 'Events cannot be taken right now')

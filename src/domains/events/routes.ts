@@ -40,7 +40,11 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
         tags: ['Events'],
         headers: Type.Object({
           'idempotency-key': Type.Optional(
-            Type.String({ minLength: 1, maxLength: 255, description: 'Gives events without a messageId one that a retry repeats.' }),
+            Type.String({
+              minLength: 1,
+              maxLength: 255,
+              description: 'Gives events without a messageId one that a retry repeats.',
+            }),
           ),
         }),
         querystring: Type.Object(
@@ -74,7 +78,9 @@ function parseSentAt(sentAt: unknown): number | undefined {
   if (sentAt === undefined) return undefined
   const ms = Value.Check(TimeInput, sentAt) ? timeToMs(sentAt) : Number.NaN
   if (Number.isNaN(ms)) {
-    throw invalidRequest('The batch is not valid.', { errors: [{ path: '/sentAt', message: 'must be RFC 3339 or epoch milliseconds' }] })
+    throw invalidRequest('The batch is not valid.', {
+      errors: [{ path: '/sentAt', message: 'must be RFC 3339 or epoch milliseconds' }],
+    })
   }
   return ms
 }

@@ -24,9 +24,17 @@ export const EventType = Type.Union(
 /** One event as a producer sends it. */
 export const EventInput = Type.Object(
   {
-    event: Type.String({ minLength: 1, maxLength: LIMITS.nameLength, description: 'Name of the event.', examples: ['Order Completed'] }),
+    event: Type.String({
+      minLength: 1,
+      maxLength: LIMITS.nameLength,
+      description: 'Name of the event.',
+      examples: ['Order Completed'],
+    }),
     messageId: Type.Optional(
-      Id('De-duplication id, minted once by the client and kept on every retry. Without it a retry counts twice.', '0193b0c2-7d1e-7aaa-8000-3f2c6c1d9e55'),
+      Id(
+        'De-duplication id, minted once by the client and kept on every retry. Without it a retry counts twice.',
+        '0193b0c2-7d1e-7aaa-8000-3f2c6c1d9e55',
+      ),
     ),
     type: Type.Optional(EventType),
     userId: Type.Optional(Id('Known user of the customer.', 'user-17')),
@@ -51,7 +59,9 @@ export const EventResult = Type.Object({
   messageId: Type.Union([Type.String(), Type.Null()]),
   status: Type.Union([Type.Literal('accepted'), Type.Literal('duplicate'), Type.Literal('rejected')]),
   deduplication: Type.Optional(
-    Type.Literal('none', { description: 'The event came without a messageId, so a retry of it could not be recognized.' }),
+    Type.Literal('none', {
+      description: 'The event came without a messageId, so a retry of it could not be recognized.',
+    }),
   ),
   code: Type.Optional(Type.String()),
   message: Type.Optional(Type.String()),
@@ -62,6 +72,8 @@ export const IngestAnswer = Type.Object({
   accepted: Type.Integer({ description: 'New events, now on disk.' }),
   duplicates: Type.Integer({ description: 'Events that were accepted before.' }),
   rejected: Type.Integer({ description: 'Events that are invalid; sending them again changes nothing.' }),
-  results: Type.Array(EventResult, { description: 'Every event of a request of up to 100, else those that were not accepted.' }),
+  results: Type.Array(EventResult, {
+    description: 'Every event of a request of up to 100, else those that were not accepted.',
+  }),
 })
 export type IngestAnswer = Static<typeof IngestAnswer>

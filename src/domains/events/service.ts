@@ -39,7 +39,8 @@ export function createIngestService({ admit, metrics }: Dependencies) {
       return { index, event: outcome.event }
     })
     metrics.events.inc({ verdict: 'rejected' }, results.length - captured.length)
-    if (captured.length === 0) throw refusal(results.map(({ rejection }) => rejection).filter((fault) => fault !== undefined))
+    if (captured.length === 0)
+      throw refusal(results.map(({ rejection }) => rejection).filter((fault) => fault !== undefined))
 
     const { verdicts, burst } = await admit(scope, captured, receivedAtMs)
     if (!verdicts) {
@@ -57,7 +58,8 @@ export function createIngestService({ admit, metrics }: Dependencies) {
 }
 
 function admitted(index: number, { messageId, retryStable }: CapturedEvent, verdict: Verdict): EventResult {
-  if (verdict === 'new') return { index, messageId, status: 'accepted', ...(retryStable ? {} : { deduplication: 'none' }) }
+  if (verdict === 'new')
+    return { index, messageId, status: 'accepted', ...(retryStable ? {} : { deduplication: 'none' }) }
   return { index, messageId, status: 'duplicate', ...(verdict === 'conflict' ? CONFLICT : {}) }
 }
 

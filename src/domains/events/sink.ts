@@ -132,7 +132,15 @@ export function createSink(options: SinkOptions) {
   }
 
   async function readAfter(id: string, blockMs: number): Promise<BufferEntry[]> {
-    const reply = await blockingRedis.xreadBuffer('COUNT', READ_ENTRIES_MAX, 'BLOCK', blockMs, 'STREAMS', keys.stream, id)
+    const reply = await blockingRedis.xreadBuffer(
+      'COUNT',
+      READ_ENTRIES_MAX,
+      'BLOCK',
+      blockMs,
+      'STREAMS',
+      keys.stream,
+      id,
+    )
     const [stream] = (reply ?? []) as [Buffer, RawEntry[]][]
     return (stream?.[1] ?? []).map(decodeEntry)
   }

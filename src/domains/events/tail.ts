@@ -86,14 +86,19 @@ export function createTail({ redis, blockingRedis, shards, log }: TailOptions) {
      * The project's events after `id` that are still in the buffer, oldest first and at most 1,000, and whether there may be
      * others between that were freed or left out.
      */
-    async since({ organizationId, projectId }: ProjectScope, id: string): Promise<{ events: LiveEvent[]; gap: boolean }> {
+    async since(
+      { organizationId, projectId }: ProjectScope,
+      id: string,
+    ): Promise<{ events: LiveEvent[]; gap: boolean }> {
       const { stream } = bufferKeys(shardOf(organizationId, shards))
       const entryId = id.slice(0, id.indexOf('.'))
       const [oldest] = await redis.xrange(stream, '-', '+', 'COUNT', 1)
       const events: LiveEvent[] = []
       let position = `${entryId}`
       for (;;) {
-        const page = ((await redis.xrangeBuffer(stream, position, '+', 'COUNT', READ_ENTRIES_MAX)) as RawEntry[]).map(decodeEntry)
+        const page = ((await redis.xrangeBuffer(stream, position, '+', 'COUNT', READ_ENTRIES_MAX)) as RawEntry[]).map(
+          decodeEntry,
+        )
         for (const entry of page) {
           if (entry.projectId === projectId) events.push(...liveEvents(entry).filter((event) => isAfter(event.id, id)))
         }
@@ -120,7 +125,10 @@ async function newestId(redis: Redis, shard: number): Promise<string> {
 }
 
 function liveEvents(entry: BufferEntry): LiveEvent[] {
-  return Array.from(newLines(entry), (line, index) => ({ id: `${entry.id}.${index}`, event: toEvent(JSON.parse(line.toString())) }))
+  return Array.from(newLines(entry), (line, index) => ({
+    id: `${entry.id}.${index}`,
+    event: toEvent(JSON.parse(line.toString())),
+  }))
 }
 
 const toIso = (text: string) => `${text.replace(' ', 'T')}Z`

@@ -6,7 +6,12 @@ import { AccessToken, Credentials, Me } from './schemas.ts'
 import type { IdentityService } from './service.ts'
 
 /** Guessing a password is limited by address, and refused altogether while the limiter's store is away. */
-const LOGIN_LIMIT = { max: 10, timeWindow: '1 minute', skipOnError: false, keyGenerator: (request: { ip: string }) => `login:${request.ip}` }
+const LOGIN_LIMIT = {
+  max: 10,
+  timeWindow: '1 minute',
+  skipOnError: false,
+  keyGenerator: (request: { ip: string }) => `login:${request.ip}`,
+}
 
 export const identityRoutes: FastifyPluginAsyncTypebox<{ identity: IdentityService }> = async (app, { identity }) => {
   app.post(

@@ -3,14 +3,14 @@ import type { SystemTx } from '../../infra/postgres.ts'
 import { users } from './tables.ts'
 
 export async function findUserByEmail(tx: SystemTx, email: string) {
-  const [user] = await tx
-    .select()
-    .from(users)
-    .where(sql`lower(${users.email}) = lower(${email})`)
+  const [user] = await tx.select().from(users).where(sql`lower(${users.email}) = lower(${email})`)
   return user
 }
 
 export async function findUser(tx: SystemTx, id: string) {
-  const [user] = await tx.select({ id: users.id, email: users.email, name: users.name }).from(users).where(eq(users.id, id))
+  const [user] = await tx
+    .select({ id: users.id, email: users.email, name: users.name })
+    .from(users)
+    .where(eq(users.id, id))
   return user
 }

@@ -1,4 +1,4 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 export const FilterSchema = Type.Object({ field: Type.String(), operator: Type.String(), value: Type.Unknown() })
 export type FilterSchema = Static<typeof FilterSchema>
 export const createFilterPredicate = (_f: readonly FilterSchema[]) => (_e: Record<string, unknown>) => true

@@ -1,5 +1,5 @@
-import type { WebSocket } from '@fastify/websocket'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { WebSocket } from '@fastify/websocket'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type FieldError, invalidRequest } from '../../errors.ts'

@@ -1,7 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { FilterSchema } from '../insights/index.ts'
 
-const Id = Type.String({ pattern: '^\\d{1,15}-\\d{1,15}\\.\\d{1,6}$', description: 'Id of a live event, to resume after.' })
+const Id = Type.String({
+  pattern: '^\\d{1,15}-\\d{1,15}\\.\\d{1,6}$',
+  description: 'Id of a live event, to resume after.',
+})
 
 export const LiveQuery = Type.Object(
   {
@@ -14,7 +17,11 @@ export const LiveQuery = Type.Object(
 
 /** What a client may send: a new filter, which replaces the one before. */
 export const ClientFrame = Type.Object(
-  { type: Type.Literal('filter'), event: Type.Optional(Type.String({ maxLength: 200 })), filters: Type.Optional(Type.Array(FilterSchema, { maxItems: 20 })) },
+  {
+    type: Type.Literal('filter'),
+    event: Type.Optional(Type.String({ maxLength: 200 })),
+    filters: Type.Optional(Type.Array(FilterSchema, { maxItems: 20 })),
+  },
   { additionalProperties: false },
 )
 export type ClientFrame = Static<typeof ClientFrame>

@@ -18,7 +18,10 @@ export function createLiveRegistry() {
       const expiry =
         principal.kind === 'key'
           ? undefined
-          : setTimeout(() => socket.close(CLOSE.credentialEnded, 'the access token has expired'), principal.expiresAtMs - Date.now())
+          : setTimeout(
+              () => socket.close(CLOSE.credentialEnded, 'the access token has expired'),
+              principal.expiresAtMs - Date.now(),
+            )
       return () => {
         clearTimeout(expiry)
         sockets.delete(socket)
@@ -27,7 +30,8 @@ export function createLiveRegistry() {
 
     revokeKey(keyId: string): void {
       for (const [socket, { principal }] of sockets) {
-        if (principal.kind === 'key' && principal.keyId === keyId) socket.close(CLOSE.credentialEnded, 'the key was revoked')
+        if (principal.kind === 'key' && principal.keyId === keyId)
+          socket.close(CLOSE.credentialEnded, 'the key was revoked')
       }
     },
   }

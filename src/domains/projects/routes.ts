@@ -13,17 +13,22 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
       schema: {
         operationId: 'listKeys',
         summary: 'List the keys of a project',
-        description: 'Write keys and API keys that still act, oldest first. A key itself is never shown again, only its hint.',
+        description:
+          'Write keys and API keys that still act, oldest first. A key itself is never shown again, only its hint.',
         tags: ['Keys'],
         params: ProjectParams,
-        querystring: Type.Object({ limit: LimitQuery, cursor: Type.Optional(CursorQuery) }, { additionalProperties: false }),
+        querystring: Type.Object(
+          { limit: LimitQuery, cursor: Type.Optional(CursorQuery) },
+          { additionalProperties: false },
+        ),
         response: {
           200: Type.Object({ data: Type.Array(KeySchema), nextCursor: Type.Union([Type.String(), Type.Null()]) }),
           ...problemResponses(400, 401, 403, 404, 429, 503),
         },
       },
     },
-    (request) => projects.listKeys(projectScope(request), { limit: request.query.limit, after: request.query.cursor ?? '' }),
+    (request) =>
+      projects.listKeys(projectScope(request), { limit: request.query.limit, after: request.query.cursor ?? '' }),
   )
 
   app.post(
@@ -33,7 +38,8 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
       schema: {
         operationId: 'createKey',
         summary: 'Make a key',
-        description: 'Makes a write key, which may only send events, or an API key with scopes. The answer is the only time that the key is shown.',
+        description:
+          'Makes a write key, which may only send events, or an API key with scopes. The answer is the only time that the key is shown.',
         tags: ['Keys'],
         params: ProjectParams,
         body: NewKey,
@@ -50,7 +56,8 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
       schema: {
         operationId: 'revokeKey',
         summary: 'Revoke a key',
-        description: 'The key stops acting in every process within five seconds, and live connections that it opened are closed.',
+        description:
+          'The key stops acting in every process within five seconds, and live connections that it opened are closed.',
         tags: ['Keys'],
         params: KeyParams,
         response: { 204: Type.Null({ description: 'Revoked.' }), ...problemResponses(400, 401, 403, 404, 429, 503) },

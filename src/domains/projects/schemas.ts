@@ -24,7 +24,11 @@ export const NewKey = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 100, examples: ['checkout service'] }),
     kind: Type.Union([Type.Literal('write'), Type.Literal('api')], { description: 'write keys may only send events.' }),
     scopes: Type.Optional(
-      Type.Array(Scope, { minItems: 1, uniqueItems: true, description: 'Of an api key; a write key always has events:write alone.' }),
+      Type.Array(Scope, {
+        minItems: 1,
+        uniqueItems: true,
+        description: 'Of an api key; a write key always has events:write alone.',
+      }),
     ),
     expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
   },

@@ -38,8 +38,7 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
   // A project never moves to another organization, so its owner can be kept until it falls out of the cache.
   const owners = new LRUCache<string, string>({
     max: KEY_CACHE_SIZE,
-    fetchMethod: async (projectId) =>
-      (await postgres.withSystem((tx) => findProject(tx, projectId)))?.organizationId,
+    fetchMethod: async (projectId) => (await postgres.withSystem((tx) => findProject(tx, projectId)))?.organizationId,
   })
 
   return {
@@ -55,7 +54,11 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     },
 
     /** Checks a permission in a project; see AccessRules.authorize. */
-    async authorize(principal: Principal, permission: Permission, projectId: string | undefined): Promise<ProjectScope> {
+    async authorize(
+      principal: Principal,
+      permission: Permission,
+      projectId: string | undefined,
+    ): Promise<ProjectScope> {
       if (principal.kind === 'key') {
         if (projectId !== undefined && projectId !== principal.projectId) throw noSuchProject()
         if (!principal.permissions.includes(permission)) throw forbidden(`The key lacks the scope ${permission}.`)
@@ -102,7 +105,11 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
 }
 
 /** Makes a key inside a transaction of the caller's. */
-export async function issueKey(tx: TenantTx | SystemTx, scope: ProjectScope, input: NewKey): Promise<Key & { key: string }> {
+export async function issueKey(
+  tx: TenantTx | SystemTx,
+  scope: ProjectScope,
+  input: NewKey,
+): Promise<Key & { key: string }> {
   const scopes = input.kind === 'write' ? (['events:write'] as const) : input.scopes
   if (!scopes) throw invalidField('/scopes', 'An api key needs its scopes.')
   const expiresAt = input.expiresAt === undefined ? null : new Date(input.expiresAt)

@@ -38,7 +38,12 @@ function receive(frame) {
   document.getElementById('hint').hidden = true
   const { timestamp, event, userId, anonymousId, properties } = frame.event
   const row = document.createElement('tr')
-  for (const text of [new Date(timestamp).toLocaleTimeString(), event, userId ?? anonymousId ?? '', JSON.stringify(properties)]) {
+  for (const text of [
+    new Date(timestamp).toLocaleTimeString(),
+    event,
+    userId ?? anonymousId ?? '',
+    JSON.stringify(properties),
+  ]) {
     const cell = document.createElement('td')
     cell.textContent = text
     row.append(cell)

@@ -1,0 +1,107 @@
+import type { Condition, Scalar, Test } from './conditions.ts'
+import type { Field } from './fields.ts'
+import type { Parameters } from './parameters.ts'
+
+type Bind = Parameters['bind']
+
+/** The conditions as SQL expressions that are 0 or 1 and never NULL, with every value and every name bound. */
+export function compileConditions(conditions: readonly Condition[], bind: Bind): string[] {
+  return conditions.map(({ field, negated, test }) => {
+    const passes = compileTest(field, test, bind)
+    return negated ? `NOT (${passes})` : passes
+  })
+}
+
+/** JSON text of the value at the field's path in ClickHouse's canonical writing; '' where there is none. One parse per row. */
+export function rawJson(field: Extract<Field, { kind: 'json' }>, bind: Bind): string {
+  return `JSONExtractRaw(${field.column}, ${field.path.map((segment) => bind(segment, 'String')).join(', ')})`
+}
+
+/** The number at the path, NULL for anything else. A string of digits is not a number. */
+export function jsonNumber(field: Extract<Field, { kind: 'json' }>, bind: Bind): string {
+  return `toFloat64OrNull(${rawJson(field, bind)})`
+}
+
+/**
+ * A time column in a form that ClickHouse cannot use to leave out parts. It must not: a part that is left out because of its times
+ * may hold the first copy of an event, and FINAL would then show the second. Only the day, which all copies share, may prune.
+ */
+export function opaqueTime(column: string): string {
+  return `identity(toUnixTimestamp64Milli(${column}))`
+}
+
+const SYMBOLS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
+
+function compileTest(field: Field, test: Test, bind: Bind): string {
+  if (field.kind === 'text') return compileText(field.column, test, bind)
+  if (field.kind === 'time') return compileTime(opaqueTime(field.column), test, bind)
+  return compileJson(rawJson(field, bind), test, bind)
+}
+
+function compileText(column: string, test: Test, bind: Bind): string {
+  switch (test.kind) {
+    case 'isSet':
+      return `${column} != ''`
+    case 'isOneOf':
+      return `${column} IN ${bind(test.values, 'Array(String)')}`
+    case 'contains':
+      return `position(${column}, ${bind(test.text, 'String')}) > 0`
+    case 'startsWith':
+    case 'endsWith':
+      return `${test.kind}(${column}, ${bind(test.text, 'String')})`
+    default:
+      return `(${column} != '' AND ${column} ${SYMBOLS[test.kind]} ${bind(test.limit, 'String')})`
+  }
+}
+
+function compileTime(time: string, test: Test, bind: Bind): string {
+  switch (test.kind) {
+    case 'isSet':
+      return '1'
+    case 'isOneOf':
+      return `${time} IN ${bind(test.values, 'Array(Int64)')}`
+    case 'gt':
+    case 'gte':
+    case 'lt':
+    case 'lte':
+      return `${time} ${SYMBOLS[test.kind]} ${bind(test.limit, 'Int64')}`
+    default:
+      throw new Error(`${test.kind} does not apply to a time and should have been refused`)
+  }
+}
+
+function compileJson(raw: string, test: Test, bind: Bind): string {
+  switch (test.kind) {
+    case 'isSet':
+      return `${raw} NOT IN ('', 'null')`
+    case 'isOneOf':
+      return compileJsonEquality(raw, test.values, bind)
+    case 'contains': {
+      const inText = `position(JSONExtractString(${raw}), ${bind(test.text, 'String')}) > 0`
+      const inArray = `has(JSONExtractArrayRaw(${raw}), JSONExtractRaw(${bind(JSON.stringify(test.text), 'String')}))`
+      return `multiIf(${isString(raw)}, ${inText}, startsWith(${raw}, '['), ${inArray}, 0)`
+    }
+    case 'startsWith':
+    case 'endsWith':
+      return `(${isString(raw)} AND ${test.kind}(JSONExtractString(${raw}), ${bind(test.text, 'String')}))`
+    default: {
+      const { limit } = test
+      const symbol = SYMBOLS[test.kind]
+      if (typeof limit === 'number') return `ifNull(toFloat64OrNull(${raw}) ${symbol} ${bind(limit, 'Float64')}, 0)`
+      return `(${isString(raw)} AND JSONExtractString(${raw}) ${symbol} ${bind(limit, 'String')})`
+    }
+  }
+}
+
+const isString = (raw: string) => `startsWith(${raw}, '"')`
+
+/** Strings are compared in the engine's own JSON writing, so that the row's text needs no second parse. */
+function compileJsonEquality(raw: string, values: readonly Scalar[], bind: Bind): string {
+  const numbers = values.filter((value) => typeof value === 'number')
+  const texts = values.filter((value) => typeof value !== 'number').map((value) => JSON.stringify(value))
+  const choices: string[] = []
+  if (texts.length > 0)
+    choices.push(`${raw} IN arrayMap(text -> JSONExtractRaw(text), ${bind(texts, 'Array(String)')})`)
+  if (numbers.length > 0) choices.push(`ifNull(toFloat64OrNull(${raw}) IN ${bind(numbers, 'Array(Float64)')}, 0)`)
+  return `(${choices.join(' OR ')})`
+}

@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox'
+import type { Span } from './buckets.ts'
+import { opaqueTime } from './filters.ts'
+import type { Parameters } from './parameters.ts'
+
+type Bind = Parameters['bind']
+
+const NumberOrNull = Type.Union([Type.Number(), Type.Null()])
+
+export const TrendRow = Type.Object({
+  series: Type.Integer(),
+  keys: Type.Array(Type.String()),
+  groups: Type.Integer(),
+  rows: Type.Integer(),
+  previousRows: Type.Integer(),
+  total: NumberOrNull,
+  previousTotal: NumberOrNull,
+  buckets: Type.Array(Type.Integer()),
+  points: Type.Array(NumberOrNull),
+})
+
+/**
+ * The events of one project, each once, that lie in one of the spans (given in order) and meet the conditions. The days bound what is
+ * read, by the sort key and the partitions; the exact times are compared after FINAL has chosen the copy of each event that counts.
+ */
+export function eventsOfProject(spans: readonly Span[], conditions: readonly string[], bind: Bind): string {
+  const [first, last] = [spans.at(0), spans.at(-1)]
+  if (!first || !last) throw new Error('a statement over events needs a span')
+  const time = opaqueTime('timestamp')
+  const within = spans.map(
+    ({ fromMs, toMs }) => `(${time} >= ${bind(fromMs, 'Int64')} AND ${time} < ${bind(toMs, 'Int64')})`,
+  )
+  const where = [
+    'organization_id = {organizationId:String}',
+    'project_id = {projectId:String}',
+    `toDate(timestamp) >= ${dayOf(first.fromMs, bind)}`,
+    `toDate(timestamp) <= ${dayOf(last.toMs, bind)}`,
+    `(${within.join(' OR ')})`,
+    ...conditions,
+  ]
+  return `FROM events FINAL\n  WHERE ${where.join('\n    AND ')}`
+}
+
+const dayOf = (ms: number, bind: Bind) => `toDate(fromUnixTimestamp64Milli(${bind(ms, 'Int64')}, 'UTC'))`

@@ -1,0 +1,54 @@
+import type { Static } from '@sinclair/typebox'
+import type { TrendRow } from './queries.ts'
+import type { MathName, TrendAnswer } from './schemas.ts'
+import type { BreakdownField, Period, TrendPlan } from './trend.ts'
+
+type Row = Static<typeof TrendRow>
+type Entry = TrendAnswer['data'][number]
+
+/** Puts the rows of a trend's statement into the shape of its answer: every bucket present, in the order of the query. */
+export function trendAnswer(plan: TrendPlan, rows: readonly Row[]): Pick<TrendAnswer, 'data' | 'groups'> {
+  const data: Entry[] = []
+  const groups: TrendAnswer['groups'] = []
+  plan.series.forEach(({ math }, series) => {
+    const found = rows.filter((row) => row.series === series)
+    data.push(...found.map((row) => toEntry(plan, math, row)))
+    groups.push({ series, shown: found.length, total: found[0]?.groups ?? 0 })
+  })
+  return { data, groups }
+}
+
+function toEntry({ current, previous, breakdown }: TrendPlan, math: MathName, row: Row): Entry {
+  const empty = emptyValue(math)
+  const values = new Map(row.buckets.map((bucket, at) => [bucket, row.points[at] ?? null]))
+  const pointsOf = ({ starts }: Period, first: number) =>
+    starts.map((start, at) => ({ time: new Date(start).toISOString(), value: values.get(first + at) ?? empty }))
+  const entry: Entry = {
+    series: row.series,
+    breakdown: breakdown.length > 0 ? toBreakdown(breakdown, row.keys) : null,
+    total: row.rows > 0 ? row.total : empty,
+    points: pointsOf(current, 0),
+  }
+  if (!previous) return entry
+  return {
+    ...entry,
+    previous: pointsOf(previous, current.starts.length).slice(0, current.starts.length),
+    previousTotal: row.previousRows > 0 ? row.previousTotal : empty,
+  }
+}
+
+/** What a math says of no events. */
+function emptyValue(math: MathName): 0 | null {
+  return math === 'count' || math === 'uniqueUsers' || math === 'sum' ? 0 : null
+}
+
+function toBreakdown(fields: readonly BreakdownField[], keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ name, field }, at) => [name, toValue(field.kind, keys[at] ?? '')]))
+}
+
+/** A group's key as a value: text columns hold it as it is, keys from JSON are JSON text. */
+export function toValue(kind: BreakdownField['field']['kind'], key: string): string | number | boolean | null {
+  if (key === '') return null
+  if (kind === 'text' || key.startsWith('{') || key.startsWith('[')) return key
+  return JSON.parse(key)
+}
