@@ -26,14 +26,13 @@ export default fp(
     })
 
     const subscriber = createBlockingRedis(redisUrl)
-    subscriber.on('error', () => {
-      // The shared connection of the redis plugin logs the same outage.
-    })
     subscriber.on('message', (_channel, message) => {
       const fact = JSON.parse(message) as Fact
       for (const listener of listeners.get(fact.kind) ?? []) listener(fact)
     })
-    app.addHook('onReady', async () => void (await subscriber.subscribe(CHANNEL)))
+    subscriber.on('ready', () => {
+      subscriber.subscribe(CHANNEL).catch((error) => app.log.error({ err: error }, 'facts cannot be heard'))
+    })
     app.addHook('onClose', () => subscriber.disconnect())
 
     if (!relays) return

@@ -42,14 +42,22 @@ export function createRedis(url: string): Redis {
   })
 }
 
-/** A connection of its own for commands that wait (XREAD BLOCK, SUBSCRIBE): no command timeout, otherwise as above. */
+/**
+ * A connection of its own for commands that wait (XREAD BLOCK, SUBSCRIBE): no command timeout, otherwise as above. Nothing is queued
+ * while it is away, because a queued command would outlive `disconnect()` and keep its caller waiting forever.
+ */
 export function createBlockingRedis(url: string): Redis {
-  return new Redis({
+  const connection = new Redis({
     ...redisOptions(url),
-    maxRetriesPerRequest: null,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
   })
+  connection.on('error', () => {
+    // Whoever waits on it sees its own command fail, and the connection for short commands logs the outage.
+  })
+  return connection
 }
 
 export default fp(

@@ -24,7 +24,7 @@ export const sinkPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { 
     createSink({
       shard,
       redis: app.ingestRedis,
-      blockingRedis: quietBlockingRedis(config),
+      blockingRedis: createBlockingRedis(config.redis.ingestUrl),
       clickhouse: app.clickhouse,
       ...config.sink,
       tailMs: config.ingest.tailMs,
@@ -42,16 +42,8 @@ export const sinkPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { 
 export function openTail(app: Parameters<FastifyPluginAsync>[0], config: Config) {
   return createTail({
     redis: app.ingestRedis,
-    blockingRedis: quietBlockingRedis(config),
+    blockingRedis: createBlockingRedis(config.redis.ingestUrl),
     shards: config.ingest.shards,
     log: app.log,
   })
-}
-
-function quietBlockingRedis(config: Config) {
-  const redis = createBlockingRedis(config.redis.ingestUrl)
-  redis.on('error', () => {
-    // The shared connection of the redis plugin logs the same outage.
-  })
-  return redis
 }

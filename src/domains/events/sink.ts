@@ -46,7 +46,7 @@ export function createSink(options: SinkOptions) {
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        const lease = await acquireLease(redis, shard)
+        const lease = blockingRedis.status === 'ready' ? await acquireLease(redis, shard) : null
         if (!lease) {
           await delay(LEASE_RETRY_MS, undefined, { signal: stopping.signal })
           continue

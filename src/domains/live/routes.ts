@@ -81,7 +81,10 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
 function obey(socket: WebSocket, live: LiveSocket, text: string): void {
   const frame = parseJson(text)
   const errors = faultsOf(ClientFrame, frame)
-  if (errors.length > 0) return socket.send(JSON.stringify({ type: 'error', errors }))
+  if (errors.length > 0) {
+    socket.send(JSON.stringify({ type: 'error', errors }))
+    return
+  }
   const { event, filters = [] } = frame as ClientFrame
   live.want(wantedBy(event, filters))
   socket.send(JSON.stringify({ type: 'filtered' }))
