@@ -21,7 +21,7 @@ interface TailOptions {
 }
 
 const READ_ENTRIES_MAX = 100
-const BLOCK_MS = 500
+const BLOCK_MS = 250
 const FAILURE_PAUSE_MS = 500
 const RESUME_EVENTS_MAX = 1000
 
@@ -38,9 +38,9 @@ export function createTail({ redis, blockingRedis, shards, log }: TailOptions) {
   async function read(): Promise<void> {
     while (!stopped && watchers.size > 0) {
       try {
-        const watched = [...new Set([...watchers.values()].map(({ shard }) => shard))]
-        for (const shard of positions.keys()) if (!watched.includes(shard)) positions.delete(shard)
-        for (const shard of watched) if (!positions.has(shard)) positions.set(shard, await newestId(redis, shard))
+        const wanted = new Set([...watchers.values()].map(({ shard }) => shard))
+        for (const shard of positions.keys()) if (!wanted.has(shard)) positions.delete(shard)
+        const watched = [...positions.keys()]
         const reply = await blockingRedis.xreadBuffer(
           ...(['COUNT', READ_ENTRIES_MAX, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
           ...watched.map((shard) => bufferKeys(shard).stream),
@@ -70,16 +70,25 @@ export function createTail({ redis, blockingRedis, shards, log }: TailOptions) {
   }
 
   return {
-    /** Calls `listener` with the project's new events until the returned function is called. */
-    watch({ organizationId, projectId }: ProjectScope, listener: Listener): () => void {
-      const watched = watchers.get(projectId) ?? { shard: shardOf(organizationId, shards), listeners: new Set() }
+    /**
+     * Calls `listener` with every event of the project that is admitted after this resolves, until the signal aborts. Rejects when
+     * the buffer does not answer.
+     */
+    async watch({ organizationId, projectId }: ProjectScope, listener: Listener, signal: AbortSignal): Promise<void> {
+      const shard = shardOf(organizationId, shards)
+      const watched = watchers.get(projectId) ?? { shard, listeners: new Set() }
       watched.listeners.add(listener)
       watchers.set(projectId, watched)
-      reading ??= read()
-      return () => {
+      signal.addEventListener('abort', () => {
         watched.listeners.delete(listener)
         if (watched.listeners.size === 0) watchers.delete(projectId)
+      })
+      if (!positions.has(shard)) {
+        const newest = await newestId(redis, shard)
+        // Another watcher may have set it meanwhile, and the reader may have moved it on since.
+        if (!positions.has(shard)) positions.set(shard, newest)
       }
+      reading ??= read()
     },
 
     /**

@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { WebSocket } from '@fastify/websocket'
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { type FieldError, invalidRequest } from '../../errors.ts'
+import { type FieldError, invalidRequest, Problem } from '../../errors.ts'
 import { principalOf, projectScope } from '../../http/access.ts'
 import { ProjectParams, problemResponses } from '../../http/schemas.ts'
 import type { Tail } from '../events/index.ts'
-import { createFilterPredicate, FilterSchema } from '../insights/index.ts'
+import { createFilterPredicate, type FilterSchema, Filters } from '../insights/index.ts'
 import { tooManySockets, upgradeRequired } from './errors.ts'
 import { ClientFrame, LiveQuery } from './schemas.ts'
 import type { LiveRegistry } from './service.ts'
@@ -49,7 +49,7 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
       },
     },
     preHandler: async (request) => {
-      parseFilters(request.query.filters)
+      wantedByQuery(request.query)
       if (registry.countOf(projectScope(request).projectId) >= SOCKETS_PER_PROJECT_MAX) {
         throw tooManySockets(`A project may have ${SOCKETS_PER_PROJECT_MAX} live connections to one process.`)
       }
@@ -59,14 +59,14 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
     },
     wsHandler: (socket, request) => {
       const scope = projectScope(request)
-      const { event, filters, after } = request.query as { event?: string; filters?: string; after?: string }
+      const query = request.query as LiveQuery
       const live = openLiveSocket({
         socket,
         scope,
         tail,
         metrics: app.metrics,
-        wanted: wantedBy(event, parseFilters(filters)),
-        after,
+        wanted: wantedByQuery(query),
+        after: query.after,
         bufferBytesMax: options.bufferBytesMax ?? BUFFER_BYTES_MAX,
         heartbeatIntervalMs: options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       })
@@ -79,35 +79,38 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
 
 /** Replaces the filter, or says what is wrong with the message; the filter before it stays then. */
 function obey(socket: WebSocket, live: LiveSocket, text: string): void {
-  const frame = parseJson(text)
-  const errors = faultsOf(ClientFrame, frame)
-  if (errors.length > 0) {
-    socket.send(JSON.stringify({ type: 'error', errors }))
-    return
+  try {
+    const frame = parseJson(text)
+    refuse(faultsOf(ClientFrame, frame, ''))
+    live.want(wantedBy(frame as ClientFrame, '/filters'))
+    socket.send(JSON.stringify({ type: 'filtered' }))
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    socket.send(JSON.stringify({ type: 'error', errors: error.errors }))
   }
-  const { event, filters = [] } = frame as ClientFrame
-  live.want(wantedBy(event, filters))
-  socket.send(JSON.stringify({ type: 'filtered' }))
 }
 
-function wantedBy(event: string | undefined, filters: readonly FilterSchema[]): Wanted {
-  const matches = createFilterPredicate(filters)
+const FILTERS_PATH = '/querystring/filters'
+
+function wantedByQuery({ event, filters }: LiveQuery): Wanted {
+  const parsed = filters === undefined ? [] : parseJson(filters)
+  refuse(faultsOf(Filters, parsed, FILTERS_PATH))
+  return wantedBy({ event, filters: parsed as FilterSchema[] }, FILTERS_PATH)
+}
+
+function wantedBy({ event, filters = [] }: Pick<ClientFrame, 'event' | 'filters'>, path: string): Wanted {
+  const matches = createFilterPredicate(filters, path)
   return (candidate) => (event === undefined || candidate.event === event) && matches(candidate)
 }
 
-function parseFilters(text: string | undefined): FilterSchema[] {
-  if (text === undefined) return []
-  const filters = parseJson(text)
-  const errors = faultsOf(Type.Array(FilterSchema, { maxItems: 20 }), filters)
-  if (errors.length === 0) return filters as FilterSchema[]
-  throw invalidRequest('The filter is not valid.', {
-    errors: errors.map(({ path, message }) => ({ path: `/querystring/filters${path}`, message })),
-  })
+function refuse(errors: FieldError[]): void {
+  if (errors.length > 0) throw invalidRequest('The filter is not valid.', { errors })
 }
 
-function faultsOf(schema: Parameters<typeof Value.Errors>[0], value: unknown): FieldError[] {
-  if (value === undefined) return [{ path: '', message: 'is not JSON' }]
-  return [...Value.Errors(schema, value)].slice(0, 10).map(({ path, message }) => ({ path, message }))
+function faultsOf(schema: TSchema, value: unknown, path: string): FieldError[] {
+  if (value === undefined) return [{ path, message: 'is not JSON' }]
+  const faults = [...Value.Errors(schema, value)].slice(0, 10)
+  return faults.map((fault) => ({ path: path + fault.path, message: fault.message }))
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { FilterSchema } from '../insights/index.ts'
+import { Filters } from '../insights/index.ts'
 
 const Id = Type.String({
   pattern: '^\\d{1,15}-\\d{1,15}\\.\\d{1,6}$',
@@ -15,12 +15,14 @@ export const LiveQuery = Type.Object(
   { additionalProperties: false },
 )
 
+export type LiveQuery = Static<typeof LiveQuery>
+
 /** What a client may send: a new filter, which replaces the one before. */
 export const ClientFrame = Type.Object(
   {
     type: Type.Literal('filter'),
     event: Type.Optional(Type.String({ maxLength: 200 })),
-    filters: Type.Optional(Type.Array(FilterSchema, { maxItems: 20 })),
+    filters: Type.Optional(Filters),
   },
   { additionalProperties: false },
 )

@@ -23,7 +23,8 @@ export interface LiveSocketOptions {
 const SLOW_HEARTBEATS_MAX = 1
 const CATCH_UP_INTERVAL_MS = 250
 
-export const CLOSE = { goingAway: 1001, tooSlow: 1013, credentialEnded: 4001 } as const
+/** 1013 means try again later (RFC 6455 registry), whatever the reason. */
+export const CLOSE = { tryAgain: 1013, credentialEnded: 4001 } as const
 
 /**
  * One viewer. What is queued for it is bounded: past the bound events are left out and counted, and the count is sent as soon as
@@ -76,7 +77,7 @@ export function openLiveSocket(options: LiveSocketOptions) {
   const heartbeat = setInterval(() => {
     if (!answeredPing) return socket.terminate()
     slowHeartbeats = hasRoom() ? 0 : slowHeartbeats + 1
-    if (slowHeartbeats > SLOW_HEARTBEATS_MAX) return socket.close(CLOSE.tooSlow, 'reads too slowly')
+    if (slowHeartbeats > SLOW_HEARTBEATS_MAX) return socket.close(CLOSE.tryAgain, 'reads too slowly')
     answeredPing = false
     socket.ping()
     if (hasRoom()) send({ type: 'heartbeat', time: new Date().toISOString(), lastId: lastId ?? null })
@@ -86,21 +87,24 @@ export function openLiveSocket(options: LiveSocketOptions) {
   socket.on('pong', () => {
     answeredPing = true
   })
-  const unwatch = tail.watch(scope, deliver)
+  const closed = new AbortController()
   metrics.liveSockets.inc()
   socket.once('close', () => {
     clearInterval(heartbeat)
     clearInterval(catchUp)
-    unwatch()
+    closed.abort()
     metrics.liveSockets.dec()
   })
-  send({ type: 'hello', heartbeatIntervalMs })
-  if (after !== undefined) {
-    resume(after).catch(() => {
-      // The buffer is away: the client reconnects with the same id and asks again.
-      socket.close(CLOSE.tooSlow, 'the buffer does not answer')
-    })
+
+  const begin = async () => {
+    await tail.watch(scope, deliver, closed.signal)
+    send({ type: 'hello', heartbeatIntervalMs })
+    if (after !== undefined) await resume(after)
   }
+  begin().catch(() => {
+    // The buffer is away: the client reconnects with the last id that it has and asks again.
+    socket.close(CLOSE.tryAgain, 'the buffer does not answer')
+  })
 
   return {
     want(next: Wanted) {
