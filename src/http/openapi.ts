@@ -79,7 +79,14 @@ export default fp(
       })
       await scope.register(scalar, {
         routePrefix: '/docs',
-        configuration: { url: '/openapi.json', withDefaultFonts: false, hideClientButton: true, telemetry: false },
+        configuration: {
+          url: '/openapi.json',
+          withDefaultFonts: false,
+          hideClientButton: true,
+          showDeveloperTools: 'never',
+          agent: { disabled: true },
+          telemetry: false,
+        },
       })
     })
   },
