@@ -1,5 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { invalidRequest, type Problem, unauthenticated } from '../errors.ts'
+import type { ProjectScope } from '../infra/clickhouse.ts'
+
+export type { ProjectScope }
 
 /** What a role or an API key may be allowed to do, as `noun:verb`. */
 export const PERMISSIONS = ['events:write', 'query:read', 'keys:read', 'keys:write'] as const
@@ -11,12 +14,6 @@ export type Principal =
   | { kind: 'session'; userId: string; expiresAtMs: number }
   | { kind: 'viewer'; projectId: string; expiresAtMs: number }
 
-/** The organization and the project that the guard has checked; every query and write is bound to it. */
-export interface ProjectScope {
-  organizationId: string
-  projectId: string
-}
-
 /** `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project. */
 export type Access = 'public' | 'self' | Permission
 
@@ -26,6 +23,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     principal: Principal | null
+    /** The organization and the project that the guard has checked; every query and write is bound to it. */
     scope: ProjectScope | null
   }
 }
