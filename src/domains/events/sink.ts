@@ -4,9 +4,10 @@ import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { planBatch, type SealedRecord } from './batch.ts'
-import { type BufferEntry, bufferKeys, decodeEntry, idToMs, type RawEntry } from './buffer.ts'
+import { type BufferEntry, bufferKeys, decodeEntry, type RawEntry } from './buffer.ts'
 import { createDeposit } from './deposit.ts'
 import { acquireLease, Fenced, type Lease } from './lease.ts'
+import { createReader } from './reader.ts'
 import { createTrimmer } from './trimmer.ts'
 
 export interface SinkOptions {
@@ -23,9 +24,6 @@ export interface SinkOptions {
   log: FastifyBaseLogger
 }
 
-const BATCH_BYTES_MAX = 8 * 1024 * 1024
-const READ_ENTRIES_MAX = 500
-const IDLE_BLOCK_MS = 1000
 const LEASE_RETRY_MS = 500
 const FAILURE_PAUSE_MS = 1000
 
@@ -41,6 +39,14 @@ export function createSink(options: SinkOptions) {
   const keys = bufferKeys(shard)
   const stopping = new AbortController()
   const trim = createTrimmer({ redis, stream: keys.stream, tailMs })
+  const gather = createReader({
+    redis,
+    blockingRedis,
+    stream: keys.stream,
+    rowsMax: options.batchRowsMax,
+    flushIntervalMs: options.flushIntervalMs,
+    signal: stopping.signal,
+  })
   let running: Promise<void> = Promise.resolve()
 
   async function run(): Promise<void> {
@@ -81,7 +87,6 @@ export function createSink(options: SinkOptions) {
       metrics.batchRows.observe(batch.rows)
       metrics.batchSeconds.observe((performance.now() - sealedAt) / 1000)
       await trim(batch)
-      return batch.last
     }
 
     const sealed = await redis.get(keys.sealed)
@@ -93,56 +98,23 @@ export function createSink(options: SinkOptions) {
     }
     let cursor = (await redis.get(keys.cursor)) ?? '0-0'
     await trim({ last: cursor, bytes: 0 })
+    let gathering = gatherAhead(cursor)
     while (!stopping.signal.aborted) {
-      const entries = await gather(cursor)
-      if (entries.length > 0) cursor = await store(entries, false)
+      const entries = await gathering
+      cursor = entries.at(-1)?.id ?? cursor
+      // The next batch is gathered while this one is stored. Storing stays strictly in order.
+      gathering = gatherAhead(cursor)
+      if (entries.length > 0) await store(entries, false)
       else await trim(null)
     }
   }
 
-  /** Reads what comes after `cursor` until a batch is full or its first entry has waited for the flush interval. */
-  async function gather(cursor: string): Promise<BufferEntry[]> {
-    const entries: BufferEntry[] = []
-    let rows = 0
-    let bytes = 0
-    let deadlineMs = Number.POSITIVE_INFINITY
-    let last = cursor
-    while (rows < options.batchRowsMax && bytes < BATCH_BYTES_MAX && !stopping.signal.aborted) {
-      const blockMs = entries.length === 0 ? IDLE_BLOCK_MS : Math.floor(deadlineMs - performance.now())
-      if (blockMs < 1) break
-      const page = await readAfter(last, blockMs)
-      if (page.length === 0) {
-        if (entries.length === 0) break
-        continue
-      }
-      // Under backlog the wait is already over: the oldest entry's age counts, not the moment at which it was read.
-      if (entries.length === 0 && page[0]) {
-        deadlineMs = performance.now() + options.flushIntervalMs - Math.max(0, Date.now() - idToMs(page[0].id))
-      }
-      for (const entry of page) {
-        if (rows > 0 && rows + entry.rows > options.batchRowsMax) return entries
-        entries.push(entry)
-        rows += entry.rows
-        bytes += entry.lines.length
-        last = entry.id
-        if (bytes >= BATCH_BYTES_MAX) break
-      }
-    }
-    return entries
-  }
-
-  async function readAfter(id: string, blockMs: number): Promise<BufferEntry[]> {
-    const reply = await blockingRedis.xreadBuffer(
-      'COUNT',
-      READ_ENTRIES_MAX,
-      'BLOCK',
-      blockMs,
-      'STREAMS',
-      keys.stream,
-      id,
-    )
-    const [stream] = (reply ?? []) as [Buffer, RawEntry[]][]
-    return (stream?.[1] ?? []).map(decodeEntry)
+  function gatherAhead(after: string): Promise<BufferEntry[]> {
+    const gathering = gather(after)
+    gathering.catch(() => {
+      // The loop awaits the same promise and sees the failure there, unless it has ended, when nobody needs to.
+    })
+    return gathering
   }
 
   return {
