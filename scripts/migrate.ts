@@ -32,7 +32,8 @@ async function migratePostgres(client: pg.Client): Promise<string[]> {
       `select to_regclass('drizzle.__drizzle_migrations') is not null as exists`,
     )
     if (!rows[0]?.exists) return []
-    return (await client.query<{ hash: string }>('select hash from drizzle.__drizzle_migrations order by created_at')).rows
+    return (await client.query<{ hash: string }>('select hash from drizzle.__drizzle_migrations order by created_at'))
+      .rows
   }
   const before = new Set((await journal()).map((row) => row.hash))
   await migratePostgresSchema(drizzle(client), { migrationsFolder: POSTGRES_MIGRATIONS_FOLDER })

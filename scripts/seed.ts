@@ -30,7 +30,9 @@ async function seed() {
     const userId = newId('usr')
     await tx.insert(users).values({ id: userId, email: EMAIL, name: 'Demo', passwordHash })
     await tx.insert(organizations).values({ id: scope.organizationId, name: 'Demo' })
-    await tx.insert(memberships).values({ id: newId('mem'), organizationId: scope.organizationId, userId, role: 'owner' })
+    await tx
+      .insert(memberships)
+      .values({ id: newId('mem'), organizationId: scope.organizationId, userId, role: 'owner' })
     await tx.insert(projects).values({ id: scope.projectId, organizationId: scope.organizationId, name: 'Demo shop' })
     const writeKey = await issueKey(tx, scope, { name: 'demo write key', kind: 'write' })
     const apiKey = await issueKey(tx, scope, {
