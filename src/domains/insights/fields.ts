@@ -33,7 +33,7 @@ const KNOWN = [
  * name and `\\` a backslash. A string says what is wrong with the name.
  */
 export function parseField(name: string): Field | string {
-  if (isKeyOf(TEXT_COLUMNS, name)) return { kind: 'text', name, column: TEXT_COLUMNS[name] }
+  if (isKeyOf(TEXT_COLUMNS, name)) return textField(name)
   if (isKeyOf(TIME_COLUMNS, name)) return { kind: 'time', name, column: TIME_COLUMNS[name] }
   const [head = '', ...path] = splitPath(name)
   const column = JSON_COLUMNS.find((candidate) => candidate === head)
@@ -41,6 +41,8 @@ export function parseField(name: string): Field | string {
   if (path.length === 0) return `must name something inside of ${column}, as in ${column}.name`
   return explainPath(path) ?? { kind: 'json', column, path }
 }
+
+export const textField = (name: TextField): Field => ({ kind: 'text', name, column: TEXT_COLUMNS[name] })
 
 /** Reads the `property` of a series: `total` is `properties.total`, and a full name is taken as such. */
 export function parseProperty(name: string): Field | string {

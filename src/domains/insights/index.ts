@@ -1,5 +1,18 @@
-import { type Static, Type } from '@sinclair/typebox'
-export const FilterSchema = Type.Object({ field: Type.String(), operator: Type.String(), value: Type.Unknown() })
-export type FilterSchema = Static<typeof FilterSchema>
-export const createFilterPredicate = (_f: readonly FilterSchema[]) => (_e: Record<string, unknown>) => true
-export default async function insights(_app: unknown, _options: unknown): Promise<void> {}
+import type { FastifyPluginAsync } from 'fastify'
+import type { ProjectScope } from '../../http/access.ts'
+import { insightsRoutes } from './routes.ts'
+import { createInsightsService } from './service.ts'
+
+export { createFilterPredicate } from './filter-predicate.ts'
+export { FilterSchema, Filters } from './filter-schema.ts'
+export { createInsightsService, type InsightsService } from './service.ts'
+
+/** The reading side: queries, usage, single events, and what exists. */
+const insightsPlugin: FastifyPluginAsync<{ completeThrough: (scope: ProjectScope) => Promise<Date> }> = async (
+  app,
+  { completeThrough },
+) => {
+  const insights = createInsightsService({ clickhouse: app.clickhouse, completeThrough })
+  await app.register(insightsRoutes, { insights })
+}
+export default insightsPlugin

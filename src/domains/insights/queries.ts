@@ -34,7 +34,7 @@ export function eventsOfProject(spans: readonly Span[], conditions: readonly str
     'organization_id = {organizationId:String}',
     'project_id = {projectId:String}',
     `toDate(timestamp) >= ${dayOf(first.fromMs, bind)}`,
-    `toDate(timestamp) <= ${dayOf(last.toMs, bind)}`,
+    `toDate(timestamp) <= ${dayOf(last.toMs - 1, bind)}`,
     `(${within.join(' OR ')})`,
     ...conditions,
   ]
@@ -42,3 +42,39 @@ export function eventsOfProject(spans: readonly Span[], conditions: readonly str
 }
 
 const dayOf = (ms: number, bind: Bind) => `toDate(fromUnixTimestamp64Milli(${bind(ms, 'Int64')}, 'UTC'))`
+
+/** The column values of whole events. */
+export const EventRow = Type.Object({
+  messageId: Type.String(),
+  event: Type.String(),
+  type: Type.String(),
+  userId: Type.String(),
+  anonymousId: Type.String(),
+  groupId: Type.String(),
+  timestampMs: Type.Integer(),
+  receivedAtMs: Type.Integer(),
+  properties: Type.String(),
+  traits: Type.String(),
+  context: Type.String(),
+})
+
+/** A condition that holds for the newest events that meet the conditions. Finding them reads no wide column that they do not name. */
+export function newestKeys(spans: readonly Span[], conditions: readonly string[], limit: number, bind: Bind): string {
+  return `(event, toDate(timestamp), message_id) IN (
+    SELECT event, toDate(timestamp), message_id
+    ${eventsOfProject(spans, conditions, bind)}
+    ORDER BY timestamp DESC, message_id DESC, event DESC
+    LIMIT ${bind(limit, 'UInt32')}
+  )`
+}
+
+export const EventNameRow = Type.Object({
+  event: Type.String(),
+  events: Type.Integer(),
+  firstMs: Type.Integer(),
+  lastMs: Type.Integer(),
+})
+
+export const PropertyRow = Type.Object({ path: Type.Array(Type.String()), type: Type.String(), events: Type.Integer() })
+
+export const ValueRow = Type.Object({ key: Type.String(), events: Type.Integer() })

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { QueryMeta, TimeInput } from '../../http/schemas.ts'
 import { INTERVALS } from './buckets.ts'
+import { TREND_ANSWER, TREND_QUERY, USAGE_ANSWER } from './examples.ts'
 import { FieldName, Filters, OneOf } from './filter-schema.ts'
 
 export const LIMITS = { series: 10, breakdown: 3, groups: 200, defaultGroups: 25, points: 20_000 } as const
@@ -25,7 +26,6 @@ const EventName = Type.String({
 const Time = Type.String({ format: 'date-time' })
 /** A type list and not a union, which would be tried branch by branch for each of thousands of points. */
 const NumberOrNull = Type.Unsafe<number | null>({ type: ['number', 'null'] })
-const TextOrNull = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 
 export const Series = Type.Object(
   {
@@ -91,24 +91,7 @@ export const TrendQuery = Type.Object(
   {
     additionalProperties: false,
     title: 'Trend',
-    examples: [
-      {
-        kind: 'trend',
-        from: '2026-09-01T00:00:00Z',
-        to: '2026-10-01T00:00:00Z',
-        interval: 'day',
-        timeZone: 'Europe/Berlin',
-        series: [
-          {
-            event: 'Order Completed',
-            math: 'sum',
-            property: 'total',
-            filters: [{ field: 'properties.currency', operator: 'eq', value: 'EUR' }],
-          },
-        ],
-        breakdown: ['context.country'],
-      },
-    ],
+    examples: [TREND_QUERY],
   },
 )
 export type TrendQuery = Static<typeof TrendQuery>
@@ -119,35 +102,38 @@ export const QUERY_KINDS = ['trend'] as const
 
 const Points = Type.Array(Type.Object({ time: Time, value: NumberOrNull }))
 
-export const TrendAnswer = Type.Object({
-  data: Type.Array(
-    Type.Object({
-      series: Type.Integer({ description: 'Index of the series in the query.' }),
-      breakdown: Type.Unsafe<Record<string, unknown> | null>({
-        type: ['object', 'null'],
-        additionalProperties: true,
-        description:
-          'Value per breakdown field; null where the events have none. Arrays and objects are given as their JSON text.',
-        examples: [{ 'context.country': 'DE' }],
+export const TrendAnswer = Type.Object(
+  {
+    data: Type.Array(
+      Type.Object({
+        series: Type.Integer({ description: 'Index of the series in the query.' }),
+        breakdown: Type.Unsafe<Record<string, unknown> | null>({
+          type: ['object', 'null'],
+          additionalProperties: true,
+          description:
+            'Value per breakdown field; null where the events have none. Arrays and objects are given as their JSON text.',
+          examples: [{ 'context.country': 'DE' }],
+        }),
+        total: {
+          ...NumberOrNull,
+          description: 'Over the whole range, computed from the events and not from the points.',
+        },
+        points: Points,
+        previous: Type.Optional(Points),
+        previousTotal: Type.Optional(NumberOrNull),
       }),
-      total: {
-        ...NumberOrNull,
-        description: 'Over the whole range, computed from the events and not from the points.',
+      {
+        description:
+          'One entry per series and group. Every bucket is present: without events count, sum and uniqueUsers are 0, the others null.',
       },
-      points: Points,
-      previous: Type.Optional(Points),
-      previousTotal: Type.Optional(NumberOrNull),
+    ),
+    groups: Type.Array(Type.Object({ series: Type.Integer(), shown: Type.Integer(), total: Type.Integer() }), {
+      description: 'How many groups a breakdown has per series, and how many of them are shown.',
     }),
-    {
-      description:
-        'One entry per series and group. Every bucket is present: without events count, sum and uniqueUsers are 0, the others null.',
-    },
-  ),
-  groups: Type.Array(Type.Object({ series: Type.Integer(), shown: Type.Integer(), total: Type.Integer() }), {
-    description: 'How many groups a breakdown has per series, and how many of them are shown.',
-  }),
-  meta: QueryMeta,
-})
+    meta: QueryMeta,
+  },
+  { examples: [TREND_ANSWER] },
+)
 export type TrendAnswer = Static<typeof TrendAnswer>
 
 export const UsageQuery = Type.Object(
@@ -169,10 +155,13 @@ const Quantity = {
   billable: Type.Integer({ description: 'Events that count for the bill.' }),
 }
 
-export const UsageAnswer = Type.Object({
-  data: Type.Array(Type.Object({ time: Time, ...Quantity })),
-  total: Type.Object(Quantity),
-  completeThrough: QueryMeta.properties.completeThrough,
-  meta: QueryMeta,
-})
+export const UsageAnswer = Type.Object(
+  {
+    data: Type.Array(Type.Object({ time: Time, ...Quantity })),
+    total: Type.Object(Quantity),
+    completeThrough: QueryMeta.properties.completeThrough,
+    meta: QueryMeta,
+  },
+  { examples: [USAGE_ANSWER] },
+)
 export type UsageAnswer = Static<typeof UsageAnswer>

@@ -1,5 +1,5 @@
 import { toRuns } from './buckets.ts'
-import { compileConditions, jsonNumber, opaqueTime, rawJson } from './filters.ts'
+import { compileConditions, jsonNumber, rawJson } from './filters.ts'
 import { createParameters, type Parameters } from './parameters.ts'
 import { eventsOfProject, TrendRow } from './queries.ts'
 import type { MathName } from './schemas.ts'
@@ -35,7 +35,8 @@ export function trendStatement(plan: TrendPlan) {
 
 function groupsSelect(plan: TrendPlan, series: SeriesPlan, index: number, bind: Bind): string {
   const { name, level } = AGGREGATES[series.math]
-  const isCurrent = `bucket < ${bind(plan.current.starts.length, 'UInt32')}`
+  const currentBuckets = bind(plan.current.starts.length, 'UInt32')
+  const [isCurrent, isPrevious] = [`bucket < ${currentBuckets}`, `bucket >= ${currentBuckets}`]
   const totalIf = (condition: string) => `toFloat64(${name}MergeIf${level}(state, ${condition}))`
   const keys = plan.breakdown.map((_, at) => `key${at}`)
   return `SELECT
@@ -43,30 +44,28 @@ function groupsSelect(plan: TrendPlan, series: SeriesPlan, index: number, bind: 
   [${keys.map((key) => `toString(${key})`).join(', ')}]::Array(String) AS keys,
   count() OVER () AS groups,
   sumIf(counted, ${isCurrent}) AS rows,
-  sumIf(counted, NOT ${isCurrent}) AS previousRows,
+  sumIf(counted, ${isPrevious}) AS previousRows,
   ${totalIf(isCurrent)} AS total,
-  ${totalIf(`NOT ${isCurrent}`)} AS previousTotal,
+  ${totalIf(isPrevious)} AS previousTotal,
   groupArray(bucket) AS buckets,
   groupArray(toFloat64(finalizeAggregation(state))) AS points
 FROM (
 ${statesSelect(plan, series, bind)}
 )
-${keys.length > 0 ? `GROUP BY ${plan.breakdown.map(unifiedKey).join(', ')}` : ''}
+${keys.length > 0 ? `GROUP BY ${keys.join(', ')}` : ''}
 ORDER BY rows = 0, total DESC, previousTotal DESC, keys
 LIMIT ${bind(plan.groupsMax, 'UInt32')}`
 }
 
-/** A JSON null is grouped with absence, and -0 with 0. This runs per group and not per row. */
-function unifiedKey({ field }: BreakdownField, at: number): string {
-  return `${field.kind === 'json' ? `transform(raw${at}, ['null', '-0'], ['', '0'])` : `raw${at}`} AS key${at}`
+/** The value that a row is grouped by. A JSON null is grouped with absence, and -0 with 0. */
+function groupKey({ field }: BreakdownField, bind: Bind): string {
+  return field.kind === 'json' ? `transform(${rawJson(field, bind)}, ['null', '-0'], ['', '0'])` : field.column
 }
 
 function statesSelect(plan: TrendPlan, series: SeriesPlan, bind: Bind): string {
   const { name, level } = AGGREGATES[series.math]
   const counts = countedValue(series, bind)
-  const keys = plan.breakdown.map(
-    ({ field }, at) => `${field.kind === 'json' ? rawJson(field, bind) : field.column} AS raw${at}`,
-  )
+  const keys = plan.breakdown.map((field, at) => `${groupKey(field, bind)} AS key${at}`)
   const conditions = [
     ...(series.event === undefined ? [] : [`event = ${bind(series.event, 'String')}`]),
     ...compileConditions(series.conditions, bind),
@@ -75,7 +74,7 @@ function statesSelect(plan: TrendPlan, series: SeriesPlan, bind: Bind): string {
   return `  SELECT ${[...keys, `${bucketIndex(plan, bind)} AS bucket`].join(', ')},
     ${name}State${level}(${counts?.value ?? ''}) AS state, count() AS counted
   ${eventsOfProject(spansOf(plan), conditions, bind)}
-  GROUP BY ${[...keys.map((_, at) => `raw${at}`), 'bucket'].join(', ')}`
+  GROUP BY ${[...keys.map((_, at) => `key${at}`), 'bucket'].join(', ')}`
 }
 
 /** What a math is of, and which events have it; undefined where every event counts. */

@@ -32,23 +32,25 @@ export interface TrendPlan {
   groupsMax: number
 }
 
-/** Checks a trend and lays out its buckets. Throws one 400 that names every faulty field. */
-export function planTrend(query: TrendQuery): TrendPlan {
+/** Checks a trend and lays out its buckets. Throws one 400 that names every faulty field, with pointers under `path`. */
+export function planTrend(query: TrendQuery, path = ''): TrendPlan {
   const faults: FieldError[] = []
   const { interval, timeZone = 'UTC' } = query
-  const series = query.series.map((entry, index) => planSeries(entry, `/series/${index}`, faults))
-  const breakdown = (query.breakdown ?? []).flatMap((name, index) => planBreakdown(name, `/breakdown/${index}`, faults))
+  const series = query.series.map((entry, index) => planSeries(entry, `${path}/series/${index}`, faults))
+  const breakdown = (query.breakdown ?? []).flatMap((name, index) =>
+    planBreakdown(name, `${path}/breakdown/${index}`, faults),
+  )
   if (!isTimeZone(timeZone))
-    faults.push({ path: '/timeZone', message: 'is not an IANA time zone, such as Europe/Berlin' })
-  const span = readSpan(query, '', faults)
-  checkInterval(span, interval, '', faults)
+    faults.push({ path: `${path}/timeZone`, message: 'is not an IANA time zone, such as Europe/Berlin' })
+  const span = readSpan(query, path, faults)
+  checkInterval(span, interval, path, faults)
   refuseFaults(faults)
 
   const periodOf = (span: Span): Period => ({ span, starts: bucketStarts(span, interval, timeZone) })
   const current = periodOf(span)
   const previous = query.compare === 'previous' ? periodOf(previousSpan(span, interval, timeZone)) : undefined
   const groupsMax = breakdown.length > 0 ? (query.limit ?? LIMITS.defaultGroups) : 1
-  checkSize(current.starts.length, series.length, groupsMax)
+  checkSize(current.starts.length, series.length, groupsMax, path)
   return { current, previous, series, breakdown, groupsMax }
 }
 
@@ -93,11 +95,11 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-function checkSize(buckets: number, series: number, groups: number): void {
+function checkSize(buckets: number, series: number, groups: number, path: string): void {
   const points = buckets * series * groups
   if (points <= LIMITS.points) return
   const advice =
     groups > 1 ? 'lower the limit, choose a longer interval' : 'choose a longer interval, ask for fewer series'
   const message = `the answer could have ${points} points, of at most ${LIMITS.points}; ${advice} or narrow the range`
-  refuseFaults([{ path: groups > 1 ? '/limit' : '/interval', message }])
+  refuseFaults([{ path: `${path}/${groups > 1 ? 'limit' : 'interval'}`, message }])
 }

@@ -1,0 +1,62 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { LimitQuery, QueryMeta, TimeInput } from '../../http/schemas.ts'
+import { EVENTS_ANSWER } from './examples.ts'
+
+const TextOrNull = Type.Unsafe<string | null>({ type: ['string', 'null'] })
+const Bag = Type.Record(Type.String(), Type.Unknown())
+const Id = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 200, description }))
+
+export const EventsQuery = Type.Object(
+  {
+    event: Id('Only events of this name.'),
+    userId: Id('Only events of this user.'),
+    anonymousId: Id('Only events of this device or browser.'),
+    distinctId: Id('Only events of this distinct id: userId, else anonymousId.'),
+    messageId: Id('Only the event with this messageId.'),
+    from: Type.Optional(Type.Union(TimeInput.anyOf, { description: 'Earliest timestamp, inclusive.' })),
+    to: Type.Optional(Type.Union(TimeInput.anyOf, { description: 'Latest timestamp, exclusive.' })),
+    filters: Type.Optional(
+      Type.String({
+        maxLength: 8192,
+        description: 'JSON text of an array of filters, as in a query.',
+        examples: ['[{"field":"properties.total","operator":"gt","value":100}]'],
+      }),
+    ),
+    limit: LimitQuery,
+    cursor: Type.Optional(
+      Type.String({ maxLength: 4096, description: 'The `nextCursor` of the page before, for the same search.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type EventsQuery = Static<typeof EventsQuery>
+
+export const StoredEvent = Type.Object(
+  {
+    messageId: Type.String(),
+    event: Type.String(),
+    type: Type.String(),
+    userId: TextOrNull,
+    anonymousId: TextOrNull,
+    groupId: TextOrNull,
+    timestamp: Type.String({ format: 'date-time', description: 'When it happened.' }),
+    receivedAt: Type.String({ format: 'date-time', description: 'When it reached us.' }),
+    properties: Bag,
+    traits: Bag,
+    context: Bag,
+  },
+  { title: 'StoredEvent' },
+)
+
+export const EventsAnswer = Type.Object(
+  {
+    data: Type.Array(StoredEvent),
+    nextCursor: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'Pass it as `cursor` for the next page; null on the last one.',
+    }),
+    meta: QueryMeta,
+  },
+  { examples: [EVENTS_ANSWER] },
+)
+export type EventsAnswer = Static<typeof EventsAnswer>
