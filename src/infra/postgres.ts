@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import fp from 'fastify-plugin'
 import pg from 'pg'
@@ -21,12 +21,12 @@ declare module 'fastify' {
 interface PostgresOptions {
   url: string
   poolMax: number
-  /** Called for connections that break while idle; without a listener pg would end the process. */
-  onIdleError?: (error: Error) => void
+  /** Called once for every connection that breaks, idle or in use. */
+  onConnectionError?: (error: Error) => void
 }
 
 /** Opens a pool whose only doors are `withTenant` and `withSystem`; both are one transaction, safe behind PgBouncer. */
-export function createPostgres({ url, poolMax, onIdleError = () => {} }: PostgresOptions) {
+export function createPostgres({ url, poolMax, onConnectionError = () => {} }: PostgresOptions) {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolMax,
@@ -36,8 +36,35 @@ export function createPostgres({ url, poolMax, onIdleError = () => {} }: Postgre
     idle_in_transaction_session_timeout: 15_000,
     application_name: 'meterhouse',
   })
-  pool.on('error', onIdleError)
-  const db = drizzle(pool)
+  // The pool listens to idle connections only: one that breaks in use would end the process without a listener of its own.
+  pool.on('connect', (client) => client.on('error', onConnectionError))
+  pool.on('error', () => {
+    // The connection's own listener has reported it.
+  })
+
+  /**
+   * Drizzle's own transaction on a pool keeps the connection for good when BEGIN fails, and reports a failed ROLLBACK in place of
+   * what went wrong, so the connection is taken and given back here. One that is still inside a transaction is closed instead.
+   */
+  async function transaction<T>(enter: SQL, fn: (tx: Transaction) => Promise<T>): Promise<T> {
+    const client = await pool.connect()
+    let cause: unknown
+    try {
+      return await drizzle(client).transaction(async (tx) => {
+        try {
+          await tx.execute(enter)
+          return await fn(tx)
+        } catch (error) {
+          cause = error
+          throw error
+        }
+      })
+    } catch (error) {
+      throw cause ?? error
+    } finally {
+      client.release(client.getTransactionStatus() !== 'I')
+    }
+  }
 
   return {
     /**
@@ -45,18 +72,13 @@ export function createPostgres({ url, poolMax, onIdleError = () => {} }: Postgre
      * to the transaction: nothing has to be reset, and a connection cannot carry it to the next request.
      */
     withTenant<T>(organizationId: string, fn: (tx: TenantTx) => Promise<T>): Promise<T> {
-      return db.transaction(async (tx) => {
-        await tx.execute(sql`select set_config('app.organization_id', ${organizationId}, true)`)
-        return fn(tx as TenantTx)
-      })
+      const enter = sql`select set_config('app.organization_id', ${organizationId}, true)`
+      return transaction(enter, (tx) => fn(tx as TenantTx))
     },
 
     /** Runs `fn` as the system role, outside every wall. For look-ups before the organization is known, and for jobs. */
     withSystem<T>(fn: (tx: SystemTx) => Promise<T>): Promise<T> {
-      return db.transaction(async (tx) => {
-        await tx.execute(sql`set local role meterhouse_system`)
-        return fn(tx as SystemTx)
-      })
+      return transaction(sql`set local role meterhouse_system`, (tx) => fn(tx as SystemTx))
     },
 
     async ping(): Promise<void> {
@@ -85,10 +107,10 @@ function ignoreMissingTable(error: { code?: string }): { rows: { hash: string }[
 }
 
 export default fp(
-  async (app, options: Omit<PostgresOptions, 'onIdleError'>) => {
+  async (app, options: Omit<PostgresOptions, 'onConnectionError'>) => {
     const postgres = createPostgres({
       ...options,
-      onIdleError: (error) => app.log.warn({ err: error }, 'an idle Postgres connection broke'),
+      onConnectionError: (error) => app.log.warn({ err: error }, 'a Postgres connection broke'),
     })
     app.decorate('postgres', postgres)
     app.addHook('onClose', () => postgres.close())

@@ -41,12 +41,20 @@ t.test('every acknowledged event is there, once, after each process was killed u
   ]
   for (const [name, kill] of kills) {
     const before = total(ledgers)
-    await eventually(`acknowledgements before ${name} is killed`, async () => total(ledgers) > before + EVENTS_BETWEEN_KILLS, 60_000)
+    await eventually(
+      `acknowledgements before ${name} is killed`,
+      async () => total(ledgers) > before + EVENTS_BETWEEN_KILLS,
+      60_000,
+    )
     await kill()
     t.comment(`killed ${name} after ${total(ledgers)} acknowledged events`)
   }
   const afterKills = total(ledgers)
-  await eventually('acknowledgements after the last kill', async () => total(ledgers) > afterKills + EVENTS_BETWEEN_KILLS, 60_000)
+  await eventually(
+    'acknowledgements after the last kill',
+    async () => total(ledgers) > afterKills + EVENTS_BETWEEN_KILLS,
+    60_000,
+  )
   loading = false
   const resent = (await Promise.all(writers)).reduce((sum, count) => sum + count, 0)
 

@@ -24,7 +24,11 @@ export function authorized(credential: string, request: InjectOptions): InjectOp
 const POLL_INTERVAL_MS = 20
 
 /** Polls until `probe` gives a value; no test waits for a fixed time. */
-export async function eventually<T>(what: string, probe: () => Promise<T | undefined | false>, deadlineMs = 15_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  deadlineMs = 15_000,
+): Promise<T> {
   const end = Date.now() + deadlineMs
   for (;;) {
     const value = await probe()

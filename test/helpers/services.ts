@@ -55,7 +55,8 @@ export async function startTestServices(t: Test, overrides: Record<string, strin
   }
 }
 
-async function createPostgresDatabase(t: Test, name: string) {
+/** A migrated database of a test's own, with the URL of each role. */
+export async function createPostgresDatabase(t: Test, name: string) {
   const adminUrl = need('TEST_POSTGRES_ADMIN_URL')
   const admin = new pg.Client({ connectionString: adminUrl })
   await admin.connect()

@@ -40,7 +40,16 @@ export async function createTenant(postgres: Postgres, role: OrganizationRole = 
     const write = await issueKey(tx, scope, { name: 'write', kind: 'write' })
     const scopes: Permission[] = ['query:read', 'keys:read', 'keys:write']
     const api = await issueKey(tx, scope, { name: 'api', kind: 'api', scopes })
-    return { ...scope, userId, email, password, writeKey: write.key, writeKeyId: write.id, apiKey: api.key, apiKeyId: api.id }
+    return {
+      ...scope,
+      userId,
+      email,
+      password,
+      writeKey: write.key,
+      writeKeyId: write.id,
+      apiKey: api.key,
+      apiKeyId: api.id,
+    }
   })
 }
 

@@ -1,0 +1,107 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { IsolationDatabase } from './isolation-database.ts'
+import type { Table, Tenant } from './isolation-fixtures.ts'
+import { type Probe, violationsOf } from './isolation-probe.ts'
+
+const DENIED = '42501'
+const NOT_SUPPORTED = '0A000'
+
+/** Ways past the walls that need a privilege which neither of the server's roles may have. */
+const ESCAPES = [
+  'create table public.stolen (id text)',
+  'create schema stolen',
+  `create function public.stolen() returns int language sql security definer as 'select 1'`,
+  'alter table projects disable row level security',
+  'alter table projects no force row level security',
+  'drop policy tenant on projects',
+  'create policy open on projects using (true)',
+  'alter role meterhouse_app bypassrls',
+  'grant meterhouse_owner to meterhouse_app',
+  'set role meterhouse_owner',
+  'set role postgres',
+  'set session authorization postgres',
+  'set session_replication_role = replica',
+  'select * from pg_authid',
+  `select pg_read_file('/etc/passwd')`,
+  `select pg_ls_dir('/')`,
+  `copy projects to '/tmp/stolen'`,
+  `copy (select 1) to program 'id'`,
+  `copy outbox from '/etc/passwd'`,
+  'delete from drizzle.__drizzle_migrations',
+]
+
+const idOf = (tenant: Tenant) => tenant.rows.get('users')?.id
+
+/** What only a membership shows: an organization reads its own people, without their secrets, and writes none. */
+function peopleProbes(own: Tenant, other: Tenant): Probe[] {
+  const probe = (name: string, statement: SQL, expected: Pick<Probe, 'count' | 'refused'>) => ({
+    name: `users: ${name}`,
+    statements: [statement],
+    ...expected,
+  })
+  return [
+    probe('select gives the own member', sql`select id, email, name, created_at from users`, { count: 1 }),
+    probe('select of the own member', sql`select id from users where id = ${idOf(own)}`, { count: 1 }),
+    probe('select of the other’s member', sql`select id from users where id = ${idOf(other)}`, { count: 0 }),
+    probe('select of a password hash', sql`select password_hash from users`, { refused: DENIED }),
+    probe('filter by a password hash', sql`select id from users where password_hash like 'a%'`, { refused: DENIED }),
+    probe('copy', sql`copy users to stdout`, { refused: DENIED }),
+    probe('insert', sql`insert into users (id, email, name, password_hash) values ('a', 'a', 'a', 'a')`, {
+      refused: DENIED,
+    }),
+    probe('update', sql`update users set email = 'stolen'`, { refused: DENIED }),
+    probe('delete', sql`delete from users`, { refused: DENIED }),
+  ]
+}
+
+function tableEscapes(tables: Table[]): Probe[] {
+  return tables.flatMap((table) => {
+    const name = sql.identifier(table.name)
+    const probe = (what: string, refused: string, ...statements: SQL[]) => ({
+      name: `${table.name}: ${what}`,
+      statements,
+      refused,
+    })
+    return [
+      probe('truncate', DENIED, sql`truncate ${name} cascade`),
+      probe('row_security = off', DENIED, sql`set local row_security = off`, sql`select 1 from ${name}`),
+      probe('alter', DENIED, sql`alter table ${name} add column stolen text`),
+      ...(table.tenantColumn ? [probe('copy from', NOT_SUPPORTED, sql`copy ${name} from stdin`)] : []),
+    ]
+  })
+}
+
+/** Tries what neither role may do whatever the organization is, and what an organization may know of people. */
+export async function privilegeViolations(
+  database: IsolationDatabase,
+  tables: Table[],
+  [alpha, beta]: [Tenant, Tenant],
+) {
+  // They hold values of everybody's rows.
+  const statistics: Probe = {
+    name: 'reads the statistics of a table',
+    statements: [sql`select * from pg_stats where schemaname = 'public'`],
+    count: 0,
+  }
+  const escapes = ESCAPES.map((text) => ({ name: text, statements: [sql.raw(text)], refused: DENIED }))
+  const violations: string[] = []
+  for (const [own, other] of [
+    [alpha, beta],
+    [beta, alpha],
+  ] as const) {
+    const attempt = database.tenant(own.organizationId)
+    violations.push(...(await violationsOf('a tenant', attempt, [...escapes, ...tableEscapes(tables), statistics])))
+    violations.push(...(await violationsOf('a tenant', attempt, peopleProbes(own, other))))
+  }
+  const withoutSwitch = tableEscapes(tables).filter(({ name }) => !name.endsWith('row_security = off'))
+  violations.push(...(await violationsOf('the system role', database.system, [...escapes, ...withoutSwitch])))
+  const everybody = {
+    name: 'users',
+    statements: [sql`select password_hash from users where id in (${idOf(alpha)}, ${idOf(beta)})`],
+  }
+  violations.push(...(await violationsOf('the system role', database.system, [{ ...everybody, count: 2 }])))
+  const people = [{ name: 'users', statements: [sql`select id from users`], count: 0 }]
+  violations.push(...(await violationsOf('nobody', database.bare, people)))
+  violations.push(...(await violationsOf('the owner', database.owner, people)))
+  return violations
+}
