@@ -9,6 +9,7 @@ const WEEK_MS = 604_800_000
 const MONDAY_MS = 345_600_000
 const BAR_WIDTH = 40
 const number = new Intl.NumberFormat('en-US')
+const money = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2 })
 
 /** What a stream looks like: its rhythm, its people and its business, as text for a terminal. Consumes the events. */
 export function describe(events: Iterable<ClickstreamEvent>, ledger: Ledger): string {
@@ -98,7 +99,7 @@ function bars(rows: [string, number][]): string {
 function revenue({ revenueCentsByCurrency }: Ledger): string {
   return [...revenueCentsByCurrency]
     .map(([currency, days]) => [currency, [...days.values()].reduce((sum, cents) => sum + cents, 0)] as const)
-    .map(([currency, cents]) => `${number.format(cents / 100)} ${currency}`)
+    .map(([currency, cents]) => `${money.format(cents / 100)} ${currency}`)
     .join(', ')
 }
 

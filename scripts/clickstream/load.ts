@@ -7,8 +7,7 @@ import { runOf, type StreamPlan } from './plan.ts'
 import { createProgress } from './progress.ts'
 import { type AskTrend, createTrendClient } from './query-client.ts'
 import { findStream, waitUntilComplete } from './stored-stream.ts'
-import { table } from './table.ts'
-import { type CheckResult, verify } from './verify.ts'
+import { verify } from './verify.ts'
 
 const number = new Intl.NumberFormat('en-US')
 
@@ -94,18 +93,23 @@ function ledgerOf(plan: StreamPlan): Ledger {
 }
 
 async function check(plan: StreamPlan, ledger: Ledger, ask: AskTrend): Promise<boolean> {
-  console.log(`\nAsking every query once to check it and 11 times to time it`)
-  const results = await verify(plan, ledger, ask)
-  console.log(`\n${table(['query', 'exact', 'median', 'p95'], results.map(rowOf))}`)
-  const wrong = results.filter(({ difference }) => difference !== undefined)
-  for (const { query, difference } of wrong) console.log(`\n${query} differs: ${difference}`)
-  if (results.some(({ cached }) => cached)) console.log('\nSome answers came from a cache of the server.')
-  console.log(wrong.length === 0 ? '\nAll answers about this stream are exact; revenue is compared in cents.' : '')
-  return wrong.length === 0
+  console.log('\nAsking every query once to check it and 11 times to time it\n')
+  printRow('query', 'exact', 'median', 'p95')
+  const differences: string[] = []
+  let cached = false
+  for await (const result of verify(plan, ledger, ask)) {
+    printRow(result.query, result.exact, `${result.medianMs.toFixed(1)} ms`, `${result.p95Ms.toFixed(1)} ms`)
+    if (result.difference) differences.push(`${result.query} differs: ${result.difference}`)
+    cached ||= result.cached
+  }
+  if (cached) console.log('\nSome answers came from a cache of the server.')
+  if (differences.length === 0) console.log('\nAll answers about this stream are exact; revenue is compared in cents.')
+  else console.log(`\n${differences.join('\n')}`)
+  return differences.length === 0
 }
 
-function rowOf({ query, exact, medianMs, p95Ms }: CheckResult): string[] {
-  return [query, exact, `${medianMs.toFixed(1)} ms`, `${p95Ms.toFixed(1)} ms`]
+function printRow(query: string, exact: string, median: string, p95: string): void {
+  console.log(`${query.padEnd(46)}  ${exact.padEnd(10)}  ${median.padStart(10)}  ${p95.padStart(10)}`)
 }
 
 function seconds(ms: number): string {

@@ -21,16 +21,14 @@ export interface CheckResult {
  * this stream alone, by a filter on `context.library.run`, where each difference is a fault; and of the whole project, as an analyst
  * would, where a difference is no fault, because the project may hold other events too.
  */
-export async function verify(plan: StreamPlan, ledger: Ledger, ask: AskTrend): Promise<CheckResult[]> {
-  const results: CheckResult[] = []
+export async function* verify(plan: StreamPlan, ledger: Ledger, ask: AskTrend): AsyncGenerator<CheckResult> {
   const filters = [{ field: 'context.library.run', operator: 'eq' as const, value: runOf(plan) }]
   for (const check of checksOf(plan, ledger)) {
     const [series] = check.query.series
-    results.push(await run(check, ask))
+    yield await run(check, ask)
     const ownQuery = { ...check.query, series: [{ ...series, filters }] } as TrendQuery
-    results.push(await run({ ...check, name: `${check.name}, this stream only`, query: ownQuery, strict: true }, ask))
+    yield await run({ ...check, name: `${check.name}, this stream only`, query: ownQuery, strict: true }, ask)
   }
-  return results
 }
 
 async function run(check: Check, ask: AskTrend): Promise<CheckResult> {

@@ -111,13 +111,13 @@ t.test('events that the server refuses are counted and named', async (t) => {
 
 t.test('a complete store is exact in every query, also among events of others', async (t) => {
   const { state, ledger, ask } = await loadedServer(t)
-  const results = await verify(PLAN, ledger, ask)
+  const results = await Array.fromAsync(verify(PLAN, ledger, ask))
   t.equal(results.length, 12)
   t.same(new Set(results.map(({ exact }) => exact)), new Set(['yes']))
   t.ok(results.every(({ medianMs, p95Ms }) => medianMs > 0 && p95Ms >= medianMs))
 
   state.stored.push(...[...generate({ ...PLAN, seed: 4 })].map(wire))
-  const crowded = await verify(PLAN, ledger, ask)
+  const crowded = await Array.fromAsync(verify(PLAN, ledger, ask))
   const verdicts = (own: boolean) =>
     new Set(crowded.filter(({ query }) => query.includes('this stream') === own).map(({ exact }) => exact))
   t.same(verdicts(true), new Set(['yes']))
@@ -129,7 +129,7 @@ t.test('one event, one cent, one person, one country, one name or one day that i
   const truth = state.stored.slice()
   const wrongs = async (change: (events: ClickstreamEvent[]) => ClickstreamEvent[]) => {
     state.stored.splice(0, Number.POSITIVE_INFINITY, ...change(structuredClone(truth)))
-    const results = await verify(PLAN, ledger, ask)
+    const results = await Array.fromAsync(verify(PLAN, ledger, ask))
     return results.filter(({ exact }) => exact === 'NO').map(({ query }) => query.replace(', this stream only', ''))
   }
   const changeOne = (name: string, change: (event: ClickstreamEvent) => void) => (events: ClickstreamEvent[]) => {
