@@ -41,6 +41,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     http: { headersTimeout: 10_000 },
   })
   app.setValidatorCompiler(validatorCompiler)
+  // JSON is the only body that routes take, unless one says otherwise.
+  app.removeContentTypeParser('text/plain')
 
   await app.register(metrics)
   await app.register(postgres, config.postgres)

@@ -11,13 +11,16 @@ interface HealthOptions {
   metricsToken: string | undefined
 }
 
-const Readiness = Type.Object({
-  status: Type.Union([Type.Literal('ready'), Type.Literal('not_ready')]),
-  checks: Type.Record(
-    Type.String(),
-    Type.Union([Type.Literal('ok'), Type.Literal('failed'), Type.Literal('stopping')]),
-  ),
-})
+const Readiness = Type.Object(
+  {
+    status: Type.Union([Type.Literal('ready'), Type.Literal('not_ready')]),
+    checks: Type.Record(
+      Type.String(),
+      Type.Union([Type.Literal('ok'), Type.Literal('failed'), Type.Literal('stopping')]),
+    ),
+  },
+  { examples: [{ status: 'ready', checks: { postgres: 'ok', clickhouse: 'ok', redis: 'ok', ingestRedis: 'ok' } }] },
+)
 
 /** Liveness, readiness and metrics, for supervisors and load balancers. */
 const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, metricsToken }) => {
@@ -35,7 +38,10 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
         summary: 'Whether the process is alive',
         description: 'Answers as long as the event loop turns; says nothing about the services behind it.',
         tags: ['Operations'],
-        response: { 200: Type.Object({ status: Type.Literal('live') }), ...problemResponses() },
+        response: {
+          200: Type.Object({ status: Type.Literal('live') }, { description: 'Alive.', examples: [{ status: 'live' }] }),
+          ...problemResponses(),
+        },
       },
     },
     async () => ({ status: 'live' as const }),
@@ -50,7 +56,11 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
         summary: 'Whether the process can serve',
         description: 'Checks each service by name. 503 while one does not answer and while the process is stopping.',
         tags: ['Operations'],
-        response: { 200: Readiness, 503: Readiness, ...problemResponses() },
+        response: {
+          200: { ...Readiness, description: 'Every service answers.' },
+          503: { ...Readiness, description: 'A service does not answer, or the process is stopping.' },
+          ...problemResponses(),
+        },
       },
     },
     async (_request, reply) => {
@@ -76,7 +86,13 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
         description:
           'Text format. Answered to loopback, or to METERHOUSE_METRICS_TOKEN as bearer token; 404 to everyone else.',
         tags: ['Operations'],
-        response: { 200: Type.String(), ...problemResponses(404) },
+        response: {
+          200: Type.String({
+            description: 'Prometheus text format.',
+            examples: ['meterhouse_events_total{verdict="accepted"} 17'],
+          }),
+          ...problemResponses(404),
+        },
       },
     },
     async (request, reply) => {

@@ -67,7 +67,15 @@ export default fp(
           summary: 'This document',
           description: 'OpenAPI 3.1, made of the same schemas that validate the requests.',
           tags: ['Operations'],
-          response: { 200: { type: 'object', additionalProperties: true }, ...problemResponses(429) },
+          response: {
+            200: {
+              type: 'object',
+              additionalProperties: true,
+              description: 'An OpenAPI document.',
+              examples: [{ openapi: '3.1.0' }],
+            },
+            ...problemResponses(429),
+          },
         },
       },
       async () => app.swagger(),

@@ -27,6 +27,7 @@ const REASONS: Record<number, string> = {
   413: 'The body is larger than the limit.',
   415: 'The content type or the content encoding is not supported.',
   422: 'The request is well-formed but cannot be done; `errors` says why.',
+  426: 'The request is not a WebSocket handshake.',
   429: 'Too many requests; `Retry-After` says when to come back.',
   500: 'An unexpected fault; the request id finds it in the log.',
   503: 'A service that this request needs is not available; `Retry-After` says when to come back.',

@@ -78,6 +78,11 @@ export default fp(
         away = false
       })
       app.decorate(name, connection)
+      // The first request must not find a connection that is merely young. One that fails is left to its retries.
+      await new Promise<void>((resolve) => {
+        connection.once('ready', resolve)
+        connection.once('error', () => resolve())
+      })
       app.addHook('onClose', () => connection.disconnect())
     }
   },

@@ -11,6 +11,13 @@ export interface TestApp extends TestServices {
 export async function startTestApp(t: Test, overrides: Record<string, string> = {}): Promise<TestApp> {
   const services = await startTestServices(t, overrides)
   const app = await buildApp(services.config, process.env.TEST_LOG ? { level: process.env.TEST_LOG } : false)
+  app.addHook('onResponse', async (request, reply) => {
+    const { schema, url } = request.routeOptions
+    const declared = schema?.response as Record<string, unknown> | undefined
+    // Whatever any test makes a route answer has to be in the OpenAPI document.
+    if (declared && !(reply.statusCode in declared))
+      t.fail(`${request.method} ${url} answers ${reply.statusCode}, which it does not declare`)
+  })
   await app.ready()
   t.teardown(() => app.close())
   return { ...services, app }

@@ -68,12 +68,34 @@ export const EventResult = Type.Object({
 })
 export type EventResult = Static<typeof EventResult>
 
-export const IngestAnswer = Type.Object({
-  accepted: Type.Integer({ description: 'New events, now on disk.' }),
-  duplicates: Type.Integer({ description: 'Events that were accepted before.' }),
-  rejected: Type.Integer({ description: 'Events that are invalid; sending them again changes nothing.' }),
-  results: Type.Array(EventResult, {
-    description: 'Every event of a request of up to 100, else those that were not accepted.',
-  }),
-})
+export const IngestAnswer = Type.Object(
+  {
+    accepted: Type.Integer({ description: 'New events, now on disk.' }),
+    duplicates: Type.Integer({ description: 'Events that were accepted before.' }),
+    rejected: Type.Integer({ description: 'Events that are invalid; sending them again changes nothing.' }),
+    results: Type.Array(EventResult, {
+      description: 'Every event of a request of up to 100, else those that were not accepted.',
+    }),
+  },
+  {
+    description: 'Every event that is called accepted is on disk.',
+    examples: [
+      {
+        accepted: 1,
+        duplicates: 0,
+        rejected: 1,
+        results: [
+          { index: 0, messageId: 'order-1001', status: 'accepted' },
+          {
+            index: 1,
+            messageId: null,
+            status: 'rejected',
+            code: 'events.invalid',
+            message: '/event: Expected required property',
+          },
+        ],
+      },
+    ],
+  },
+)
 export type IngestAnswer = Static<typeof IngestAnswer>

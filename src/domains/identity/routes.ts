@@ -24,7 +24,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox<{ identity: IdentityServi
         description: 'Exchanges email and password for an access token that is good for 15 minutes.',
         tags: ['Accounts'],
         body: Credentials,
-        response: { 200: AccessToken, ...problemResponses(400, 401, 429, 503) },
+        response: { 200: AccessToken, ...problemResponses(400, 401, 413, 415, 429, 503) },
       },
     },
     (request) => identity.login(request.body.email, request.body.password),

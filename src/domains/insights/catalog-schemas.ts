@@ -39,7 +39,7 @@ export const EventNamesAnswer = Type.Object(
     ),
     meta: QueryMeta,
   },
-  { examples: [EVENT_NAMES_ANSWER] },
+  { description: 'The names, most frequent first.', examples: [EVENT_NAMES_ANSWER] },
 )
 export type EventNamesAnswer = Static<typeof EventNamesAnswer>
 
@@ -66,7 +66,7 @@ export const PropertiesAnswer = Type.Object(
     sampled: Type.Integer({ description: 'Events that were looked at: the latest ones, up to 2,000.' }),
     meta: QueryMeta,
   },
-  { examples: [PROPERTIES_ANSWER] },
+  { description: 'The properties, most frequent first.', examples: [PROPERTIES_ANSWER] },
 )
 export type PropertiesAnswer = Static<typeof PropertiesAnswer>
 
@@ -97,6 +97,6 @@ export const ValuesAnswer = Type.Object(
     ),
     meta: QueryMeta,
   },
-  { examples: [VALUES_ANSWER] },
+  { description: 'The values, most frequent first.', examples: [VALUES_ANSWER] },
 )
 export type ValuesAnswer = Static<typeof ValuesAnswer>

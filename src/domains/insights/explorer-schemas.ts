@@ -57,6 +57,6 @@ export const EventsAnswer = Type.Object(
     }),
     meta: QueryMeta,
   },
-  { examples: [EVENTS_ANSWER] },
+  { description: 'One page of events, newest first.', examples: [EVENTS_ANSWER] },
 )
 export type EventsAnswer = Static<typeof EventsAnswer>

@@ -2,7 +2,13 @@
 export type Field =
   | { kind: 'text'; name: TextField; column: string }
   | { kind: 'time'; name: TimeField; column: string }
-  | { kind: 'json'; column: JsonColumn; path: string[] }
+  | JsonField
+
+export interface JsonField {
+  kind: 'json'
+  column: JsonColumn
+  path: string[]
+}
 
 export type TextField = keyof typeof TEXT_COLUMNS
 export type TimeField = keyof typeof TIME_COLUMNS

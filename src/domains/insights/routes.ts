@@ -15,7 +15,7 @@ import { QUERY_KINDS, Query, TrendAnswer, UsageAnswer, UsageQuery } from './sche
 import type { InsightsService } from './service.ts'
 
 const config = { access: 'query:read' } as const
-const problems = problemResponses(400, 401, 403, 404, 422, 429, 503)
+const problems = problemResponses(400, 401, 403, 404, 413, 415, 422, 429, 503)
 const common = { tags: ['Queries'], params: ProjectParams }
 
 export const insightsRoutes: FastifyPluginAsyncTypebox<{ insights: InsightsService }> = async (app, { insights }) => {

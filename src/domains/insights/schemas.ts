@@ -132,7 +132,7 @@ export const TrendAnswer = Type.Object(
     }),
     meta: QueryMeta,
   },
-  { examples: [TREND_ANSWER] },
+  { description: 'One row per series and group, with every bucket of the range.', examples: [TREND_ANSWER] },
 )
 export type TrendAnswer = Static<typeof TrendAnswer>
 
@@ -162,6 +162,6 @@ export const UsageAnswer = Type.Object(
     completeThrough: QueryMeta.properties.completeThrough,
     meta: QueryMeta,
   },
-  { examples: [USAGE_ANSWER] },
+  { description: 'Every bucket of the range and their total.', examples: [USAGE_ANSWER] },
 )
 export type UsageAnswer = Static<typeof UsageAnswer>

@@ -8,21 +8,30 @@ type Entry = TrendAnswer['data'][number]
 
 /** Puts the rows of a trend's statement into the shape of its answer: every bucket present, in the order of the query. */
 export function trendAnswer(plan: TrendPlan, rows: readonly Row[]): Pick<TrendAnswer, 'data' | 'groups'> {
+  const times = { current: timesOf(plan.current), previous: plan.previous && timesOf(plan.previous) }
   const data: Entry[] = []
   const groups: TrendAnswer['groups'] = []
   plan.series.forEach(({ math }, series) => {
     const found = rows.filter((row) => row.series === series)
-    data.push(...found.map((row) => toEntry(plan, math, row)))
+    data.push(...found.map((row) => toEntry(plan.breakdown, times, math, row)))
     groups.push({ series, shown: found.length, total: found[0]?.groups ?? 0 })
   })
   return { data, groups }
 }
 
-function toEntry({ current, previous, breakdown }: TrendPlan, math: MathName, row: Row): Entry {
+/** Starts of the buckets as text; those of the previous period are numbered after the current ones. */
+interface Times {
+  current: string[]
+  previous: string[] | undefined
+}
+
+const timesOf = ({ starts }: Period) => starts.map((start) => new Date(start).toISOString())
+
+function toEntry(breakdown: readonly BreakdownField[], { current, previous }: Times, math: MathName, row: Row): Entry {
   const empty = emptyValue(math)
   const values = new Map(row.buckets.map((bucket, at) => [bucket, row.points[at] ?? null]))
-  const pointsOf = ({ starts }: Period, first: number) =>
-    starts.map((start, at) => ({ time: new Date(start).toISOString(), value: values.get(first + at) ?? empty }))
+  const pointsOf = (times: string[], first: number) =>
+    times.map((time, at) => ({ time, value: values.get(first + at) ?? empty }))
   const entry: Entry = {
     series: row.series,
     breakdown: breakdown.length > 0 ? toBreakdown(breakdown, row.keys) : null,
@@ -32,7 +41,7 @@ function toEntry({ current, previous, breakdown }: TrendPlan, math: MathName, ro
   if (!previous) return entry
   return {
     ...entry,
-    previous: pointsOf(previous, current.starts.length).slice(0, current.starts.length),
+    previous: pointsOf(previous.slice(0, current.length), current.length),
     previousTotal: row.previousRows > 0 ? row.previousTotal : empty,
   }
 }

@@ -1,5 +1,5 @@
 import { toRuns } from './buckets.ts'
-import { compileConditions, jsonNumber, rawJson } from './filters.ts'
+import { compileConditions, jsonNumber, mayHave, rawJson } from './filters.ts'
 import { createParameters, type Parameters } from './parameters.ts'
 import { eventsOfProject, TrendRow } from './queries.ts'
 import type { MathName } from './schemas.ts'
@@ -82,7 +82,7 @@ function countedValue({ math, property }: SeriesPlan, bind: Bind): { value: stri
   if (math === 'uniqueUsers') return { value: 'distinct_id', condition: "distinct_id != ''" }
   if (!property) return undefined
   const number = jsonNumber(property, bind)
-  return { value: `assumeNotNull(${number})`, condition: `${number} IS NOT NULL` }
+  return { value: `assumeNotNull(${number})`, condition: `${mayHave(property, bind)} AND ${number} IS NOT NULL` }
 }
 
 const spansOf = ({ current, previous }: TrendPlan) => (previous ? [previous.span, current.span] : [current.span])

@@ -2,7 +2,7 @@ import type { FieldError } from '../../errors.ts'
 import { bucketStarts, previousSpan, type Span } from './buckets.ts'
 import { type Condition, readFilters } from './conditions.ts'
 import { refuseFaults } from './errors.ts'
-import { type Field, parseField, parseProperty } from './fields.ts'
+import { type Field, type JsonField, parseField, parseProperty } from './fields.ts'
 import { LIMITS, type MathName, type TrendQuery } from './schemas.ts'
 import { checkInterval, readSpan } from './spans.ts'
 
@@ -20,7 +20,6 @@ export interface SeriesPlan {
   conditions: Condition[]
 }
 
-export type JsonField = Extract<Field, { kind: 'json' }>
 export type BreakdownField = { name: string; field: Exclude<Field, { kind: 'time' }> }
 
 /** A trend whose every part has been checked. */

@@ -36,7 +36,7 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
     url: '/v1/projects/:projectId/live',
     config: { access: 'query:read' },
     schema: {
-      operationId: 'live',
+      operationId: 'watchEvents',
       summary: 'Watch events as they arrive',
       description: DESCRIPTION,
       tags: ['Live'],
@@ -44,8 +44,7 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
       querystring: LiveQuery,
       response: {
         101: Type.Null({ description: 'The connection is a WebSocket now.' }),
-        426: Type.Any({ description: 'The request was not a WebSocket handshake.' }),
-        ...problemResponses(400, 401, 403, 404, 429, 503),
+        ...problemResponses(400, 401, 403, 404, 426, 429, 503),
       },
     },
     preHandler: async (request) => {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { projectScope } from '../../http/access.ts'
 import { CursorQuery, LimitQuery, ProjectParams, problemResponses } from '../../http/schemas.ts'
-import { CreatedKey, KeyParams, KeySchema, NewKey } from './schemas.ts'
+import { CreatedKey, KeyPage, KeyParams, NewKey } from './schemas.ts'
 import type { ProjectsService } from './service.ts'
 
 export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsService }> = async (app, { projects }) => {
@@ -22,7 +22,7 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
           { additionalProperties: false },
         ),
         response: {
-          200: Type.Object({ data: Type.Array(KeySchema), nextCursor: Type.Union([Type.String(), Type.Null()]) }),
+          200: KeyPage,
           ...problemResponses(400, 401, 403, 404, 429, 503),
         },
       },
@@ -43,7 +43,7 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
         tags: ['Keys'],
         params: ProjectParams,
         body: NewKey,
-        response: { 201: CreatedKey, ...problemResponses(400, 401, 403, 404, 429, 503) },
+        response: { 201: CreatedKey, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
       },
     },
     async (request, reply) => reply.code(201).send(await projects.createKey(projectScope(request), request.body)),

@@ -19,6 +19,17 @@ export const KeySchema = Type.Object({
 })
 export type Key = Static<typeof KeySchema>
 
+const KEY_EXAMPLE = {
+  id: 'key_01jd7z3k9qf8v0m4c2t6n5w1xy',
+  projectId: 'prj_01jd7z3k9qf8v0m4c2t6n5w1xy',
+  name: 'dashboard',
+  kind: 'api',
+  hint: 'mh_live_4fGh',
+  scopes: ['query:read'],
+  createdAt: '2026-01-31T12:00:00.000Z',
+  expiresAt: null,
+}
+
 export const NewKey = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 100, examples: ['checkout service'] }),
@@ -36,7 +47,17 @@ export const NewKey = Type.Object(
 )
 export type NewKey = Static<typeof NewKey>
 
-export const CreatedKey = Type.Composite([
-  KeySchema,
-  Type.Object({ key: Type.String({ description: 'The key itself. It is shown this once and cannot be read again.' }) }),
-])
+export const KeyPage = Type.Object(
+  { data: Type.Array(KeySchema), nextCursor: Type.Union([Type.String(), Type.Null()]) },
+  { description: 'One page of keys.', examples: [{ data: [KEY_EXAMPLE], nextCursor: null }] },
+)
+
+export const CreatedKey = Type.Composite(
+  [
+    KeySchema,
+    Type.Object({
+      key: Type.String({ description: 'The key itself. It is shown this once and cannot be read again.' }),
+    }),
+  ],
+  { description: 'The new key.', examples: [{ ...KEY_EXAMPLE, key: 'mh_live_…' }] },
+)
