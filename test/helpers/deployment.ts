@@ -16,6 +16,8 @@ const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 export interface ServerProcess {
   baseUrl: string
   kill: () => Promise<void>
+  /** Asks it to stop and resolves to its exit code; it stays stopped. */
+  stop: () => Promise<number | null>
 }
 
 /** Every service durable and in processes of its own, and the server split by role: what a fault test needs to kill one at a time. */
@@ -74,6 +76,12 @@ async function startServer(t: Test, environment: Record<string, string>): Promis
   await eventually('the server', async () => (await fetch(`${baseUrl}/health/live`).catch(() => undefined))?.ok, 30_000)
   return {
     baseUrl,
+    stop: () =>
+      new Promise((resolve) => {
+        ended = true
+        child.once('exit', (code) => resolve(code))
+        child.kill('SIGTERM')
+      }),
     kill: () =>
       new Promise((resolve) => {
         child.once('exit', () => resolve())
