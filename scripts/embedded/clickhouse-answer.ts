@@ -32,7 +32,7 @@ export async function answerStatement(engine: Engine, exchange: StatementRequest
   const options = readOptions(request, [...query, ...(form ?? [])], id)
   const scope = { ...options.scope, id, signal }
   const inQuery = readStatement(options.query)
-  if (typeof inQuery === 'object' && inQuery.kind === 'insert') {
+  if (!form && typeof inQuery === 'object' && inQuery.kind === 'insert') {
     const rowsInQuery = options.query.slice(inQuery.dataStart)
     const before = rowsInQuery.trim() === '' ? '' : `${rowsInQuery}\n`
     return answerInsert(engine, exchange, options, scope, inQuery, (file) => spoolBody(request, before, file))

@@ -1,9 +1,9 @@
-import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { PassThrough, type Readable, Transform, type TransformCallback } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
-import { StatementError, statementError } from './clickhouse-errors.ts'
+import { statementError } from './clickhouse-errors.ts'
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024
 
@@ -17,36 +17,42 @@ export async function collectBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 /** Writes `before` and the request's decompressed body to a file: rows on their way to the engine never fill this process. */
-export async function spoolBody(request: IncomingMessage, before: string | Buffer, file: string): Promise<void> {
-  const target = createWriteStream(file, { mode: 0o600 })
-  if (before.length > 0) target.write(before)
-  await readThrough(request, (body) => pipeline(body, target))
+export async function spoolBody(request: IncomingMessage, before: string, file: string): Promise<void> {
+  await readThrough(request, async (body) => {
+    // The file is there before anything can fail, so that whoever removes it after a failure finds it.
+    const target = (await open(file, 'wx', 0o600)).createWriteStream()
+    if (before !== '') target.write(before)
+    await pipeline(body, target)
+  })
 }
 
 /** A refused body is read to its end all the same: a client that is still sending would see a broken connection. */
 async function readThrough(request: IncomingMessage, consume: (body: Readable) => Promise<void>): Promise<void> {
-  const body = request.pipe(decoderFor(request.headers['content-encoding']))
+  const decoder = decoderFor(request.headers['content-encoding'])
+  const body = boundedBytes()
+  body.on('error', () => {
+    // `consume` reports it, but it may come before `consume` listens.
+  })
+  decoder.once('error', (error) => {
+    body.destroy(statementError('CANNOT_DECOMPRESS', `Cannot decompress the request body: ${error.message}`))
+  })
   request.once('close', () => {
     if (!request.complete) body.destroy(new Error('The client went away while it was sending'))
   })
-  const bounded = body.pipe(boundedBytes())
-  body.once('error', (error) => bounded.destroy(error))
+  request.pipe(decoder).pipe(body)
   try {
-    await consume(bounded)
-  } catch (cause) {
-    request.unpipe(body)
+    await consume(body)
+  } catch (error) {
+    request.unpipe(decoder)
     request.resume()
-    throw cause instanceof StatementError
-      ? cause
-      : statementError('CANNOT_DECOMPRESS', `Cannot read the request body: ${String(cause)}`)
+    throw error
   }
 }
 
 function decoderFor(encoding = 'identity'): Transform {
   const decoder = DECODERS.get(encoding.trim().toLowerCase())
-  if (!decoder)
-    throw statementError('NOT_IMPLEMENTED', `Unknown Content-Encoding ${encoding}: send gzip, deflate, br or zstd`)
-  return decoder()
+  if (decoder) return decoder()
+  throw statementError('NOT_IMPLEMENTED', `Unknown Content-Encoding ${encoding}: send gzip, deflate, br or zstd`)
 }
 
 const DECODERS = new Map<string, () => Transform>([

@@ -78,19 +78,17 @@ function readArguments() {
     },
   })
   const port = Number(values.port)
-  if (!values.data) throw exitWith('--data is missing: name the directory that holds the tables')
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw exitWith(`--port ${values.port} is not a port: give 0 to 65535`)
+  if (!values.data) exitWith('--data is missing: name the directory that holds the tables')
+  if (!(Number.isInteger(port) && port >= 0 && port < 65536)) exitWith(`--port ${values.port} is not a port number`)
   const data = resolve(values.data)
-  if (/[*?{}[\]]/.test(data))
-    throw exitWith(`--data ${data} holds one of * ? { } [ ]: the engine would read it as a pattern`)
+  if (/[*?{}[\]]/.test(data)) exitWith(`--data ${data} holds one of * ? { } [ ], which the engine reads as a pattern`)
   return { data, port, host: values.host }
 }
 
 function lockDataDir(data: string): () => void {
   mkdirSync(data, { recursive: true, mode: 0o700 })
   const lock = takeLock(join(data, 'front.lock'))
-  if ('heldBy' in lock) throw exitWith(`${data} is in use by another ClickHouse front (pid ${lock.heldBy.pid})`)
+  if ('heldBy' in lock) exitWith(`${data} is in use by another ClickHouse front (pid ${lock.heldBy.pid})`)
   return lock.release
 }
 
