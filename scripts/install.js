@@ -69,7 +69,11 @@ async function install(root, folder) {
   const startedAt = Date.now()
   const progress = startProgress('Installing dependencies from package-lock.json (npm ci)')
   rmSync(stampFile(root), { force: true })
-  const { code, said } = await runNpmCi({ root, pidFile: join(folder, 'install.pid'), onDownload: progress.advance })
+  const run = (/** @type {string[]} */ ...options) =>
+    runNpmCi({ root, pidFile: join(folder, 'install.pid'), options, onDownload: progress.advance })
+  // Not asking the registry again about what lies in npm's cache spares a third of the time, where the cache is right.
+  let { code, said } = await run('--prefer-offline')
+  if (code !== 0) ({ code, said } = await run())
   const isDone = code === 0 && existsSync(nodeFile(root))
   progress.end(isDone ? `done in ${Math.round((Date.now() - startedAt) / 1000)} s` : 'failed')
   if (code !== 0) throw new Error(`npm ci failed with code ${code}. It said:\n\n${said}`)

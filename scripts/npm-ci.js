@@ -9,12 +9,19 @@ import { processIdentity, readRunningProcess } from './process-identity.js'
  * exit code and its own words. An npm that a killed launcher left running is ended first: two of them in one
  * node_modules would destroy each other's work.
  *
- * @param {{ root: string, pidFile: string, onDownload: (count: number) => void }} options
+ * @param {{ root: string, pidFile: string, options: string[], onDownload: (count: number) => void }} what
  * @returns {Promise<{ code: number | null, said: string }>}
  */
-export async function runNpmCi({ root, pidFile, onDownload }) {
+export async function runNpmCi({ root, pidFile, options, onDownload }) {
   await endLeftover(pidFile)
-  const parameters = ['--include=dev', '--include=optional', '--ignore-scripts=false', '--no-audit', '--no-fund']
+  const parameters = [
+    '--include=dev',
+    '--include=optional',
+    '--ignore-scripts=false',
+    '--no-audit',
+    '--no-fund',
+    ...options,
+  ]
   const [program = 'npm', ...before] = npmCommand()
   const child = spawn(program, [...before, 'ci', ...parameters, '--loglevel=http', '--no-progress'], {
     cwd: root,
@@ -26,27 +33,32 @@ export async function runNpmCi({ root, pidFile, onDownload }) {
   const identity = child.pid && processIdentity(child.pid)
   if (identity) writeFileSync(pidFile, JSON.stringify({ pid: child.pid, identity }))
   const stopPassingOn = passSignalsOn(child.pid)
+  const outcome = await outcomeOf(child, onDownload)
+  stopPassingOn()
+  rmSync(pidFile, { force: true })
+  return outcome
+}
+
+/**
+ * @param {import('node:child_process').ChildProcessByStdio<null, import('node:stream').Readable, import('node:stream').Readable>} child
+ * @param {(count: number) => void} onDownload
+ * @returns {Promise<{ code: number | null, said: string }>}
+ */
+function outcomeOf(child, onDownload) {
   /** @type {string[]} */
   const said = []
   let downloads = 0
   /** @param {string} line */
   const read = (line) => {
-    if (line.startsWith('npm http')) onDownload(++downloads)
+    if (line.startsWith('npm http')) onDownload(line.includes('.tgz') ? ++downloads : downloads)
     else if (line !== '' && !line.startsWith('npm warn')) said.push(line)
   }
   createInterface(child.stdout).on('line', read)
   createInterface(child.stderr).on('line', read)
-  /** @type {number | null} */
-  const code = await new Promise((resolve) => {
-    child.once('error', (error) => {
-      said.push(`npm could not be started: ${error.message}`)
-      resolve(127)
-    })
-    child.once('close', resolve)
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ code: 127, said: `    npm could not be started: ${error.message}` }))
+    child.once('close', (code) => resolve({ code, said: bothEnds(said) }))
   })
-  stopPassingOn()
-  rmSync(pidFile, { force: true })
-  return { code, said: bothEnds(said) }
 }
 
 /** The npm that runs us, if it is npm, else the one on PATH. */

@@ -52,9 +52,12 @@ export function runProcess(plan: ProcessCommand): RunningProcess {
   child.stdin?.on('error', () => {
     // A broken pipe only says that the process is gone, which its exit reports better.
   })
-  const dismissWatchdog = watchdog(child, plan.stopSignal)
   if (child.pid !== undefined) recordProcess(plan.pidFile, child.pid)
+  return { pid: child.pid, startedAt: Date.now(), ...observe(child, plan) }
+}
 
+function observe(child: ChildProcess, plan: ProcessCommand): Omit<RunningProcess, 'pid' | 'startedAt'> {
+  const dismissWatchdog = watchdog(child, plan.stopSignal)
   let ending: string | undefined
   const exited = new Promise<void>((resolve) => {
     const settle = (how: string) => {
@@ -66,8 +69,6 @@ export function runProcess(plan: ProcessCommand): RunningProcess {
     child.once('exit', (code, signal) => settle(signal ?? `exit code ${code}`))
   })
   return {
-    pid: child.pid,
-    startedAt: Date.now(),
     exited,
     isOver: () => ending !== undefined,
     hasSucceeded: () => child.exitCode === 0,

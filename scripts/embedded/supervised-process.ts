@@ -35,17 +35,21 @@ const steadyAfterMs = 30_000
 export async function superviseProcess(plan: ProcessPlan, surroundings: Surroundings): Promise<SupervisedProcess> {
   const stopping = new AbortController()
   const isGivenUp = () => stopping.signal.aborted || (surroundings.signal?.aborted ?? false)
-
   let current = runProcess(plan)
-  let waitMs = firstRetryMs
+  const fault = await untilReady(plan, current, isGivenUp)
+  if (fault !== undefined) {
+    await current.end()
+    throw new Error(`${plan.name} did not start: ${fault}`)
+  }
 
   async function keepAlive(): Promise<void> {
-    for (;;) {
+    for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, lastRetryMs)) {
       await current.exited
       if (stopping.signal.aborted) return
       if (Date.now() - current.startedAt > steadyAfterMs) waitMs = firstRetryMs
       surroundings.log(`${plan.name} ended unexpectedly (${current.ending()}); starting it again`)
-      await pause()
+      // Rejects when `stop` was called meanwhile, which the next line sees by itself.
+      await delay(waitMs, undefined, { signal: stopping.signal }).catch(() => undefined)
       if (stopping.signal.aborted) return
       current = runProcess(plan)
       const fault = await untilReady(plan, current, isGivenUp)
@@ -55,18 +59,6 @@ export async function superviseProcess(plan: ProcessPlan, surroundings: Surround
     }
   }
 
-  async function pause(): Promise<void> {
-    const ms = waitMs
-    waitMs = Math.min(waitMs * 2, lastRetryMs)
-    // Rejects when `stop` was called meanwhile, which the caller sees by itself.
-    await delay(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
-  }
-
-  const fault = await untilReady(plan, current, isGivenUp)
-  if (fault !== undefined) {
-    await current.end()
-    throw new Error(`${plan.name} did not start: ${fault}`)
-  }
   void keepAlive()
   return {
     pid: () => current.pid,

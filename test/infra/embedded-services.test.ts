@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -317,10 +317,12 @@ function pidFilesIn(dataDirectory: string): string[] {
 
 /** Every process of this machine that names the directory in its command line. */
 function processesNaming(directory: string): string[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
-    .map((pid) => commandLineOf(pid))
-    .filter((line) => line.includes(directory))
+  const lines = existsSync('/proc/self/cmdline')
+    ? readdirSync('/proc')
+        .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+        .map(commandLineOf)
+    : execFileSync('ps', ['-axo', 'command='], { encoding: 'utf8' }).split('\n')
+  return lines.filter((line) => line.includes(directory))
 }
 
 function commandLineOf(pid: string): string {
