@@ -8,18 +8,25 @@ import { ensureInstalled } from './install.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const [task, ...parameters] = process.argv.slice(2)
+const usage = `Usage: node scripts/launch.js install               install what the lockfile names, if it is not there
+       node scripts/launch.js start                 the product
+       node scripts/launch.js test [files, options] the tests
+       node scripts/launch.js run script.ts [...]   a script of the project`
+/** @type {Record<string, string[]>} */
 const commands = {
   start: [join(root, 'scripts', 'start.ts'), ...parameters],
   test: [join(root, 'scripts', 'test.ts'), ...parameters],
   run: parameters,
 }
 
-if (task !== 'start' && task !== 'test' && (task !== 'run' || parameters.length === 0)) {
-  console.error('Usage: node scripts/launch.js start | test [test files and options] | run script.ts [parameters]')
+const command = commands[task ?? '']
+if (task !== 'install' && (command === undefined || command.length === 0)) {
+  console.error(usage)
   process.exit(2)
 }
 try {
-  run(await ensureInstalled(root), commands[task])
+  const node = await ensureInstalled(root)
+  if (command) run(node, command)
 } catch (error) {
   console.error(`\n  ${error instanceof Error ? error.message : error}\n`)
   process.exit(1)

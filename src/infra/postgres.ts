@@ -110,7 +110,8 @@ export default fp(
   async (app, options: Omit<PostgresOptions, 'onConnectionError'>) => {
     const postgres = createPostgres({
       ...options,
-      onConnectionError: (error) => app.log.warn({ err: error }, 'a Postgres connection broke'),
+      // pg hangs the whole client on the error, which would fill the log with its inside.
+      onConnectionError: ({ message }) => app.log.warn({ reason: message }, 'a Postgres connection broke'),
     })
     app.decorate('postgres', postgres)
     app.addHook('onClose', () => postgres.close())
