@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -63,12 +63,26 @@ async function bothStarted<A extends Stoppable, B extends Stoppable>(a: Promise<
   return Promise.all([a, b])
 }
 
+/**
+ * tap compiles its plugins into node_modules and remembers elsewhere that it did, so after a fresh install it would run with
+ * the plugins that it is shipped with. What was compiled is noted beside the modules instead.
+ */
+function compilePlugins(tapProgram: string): void {
+  const stamp = fileURLToPath(new URL('../node_modules/.meterhouse-tap', import.meta.url))
+  const wanted = readFileSync(new URL('../.taprc', import.meta.url), 'utf8')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  const { status, stderr } = spawnSync(process.execPath, [tapProgram, 'build'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`tap could not compile its plugins: ${stderr}`)
+  writeFileSync(stamp, wanted)
+}
+
 function runTap(environment: Record<string, string>): Promise<number> {
   if (interruptedBy) return Promise.resolve(128 + constants.signals[interruptedBy])
   const temporary = join(directory, 't')
   mkdirSync(temporary)
-  const program = fileURLToPath(import.meta.resolve('tap'))
-  tap = spawn(process.execPath, [join(program, '../run.mjs'), ...process.argv.slice(2)], {
+  const program = join(fileURLToPath(import.meta.resolve('tap')), '../run.mjs')
+  compilePlugins(program)
+  tap = spawn(process.execPath, [program, ...process.argv.slice(2)], {
     // What a test that was killed leaves in its temporary directory goes with ours.
     env: { ...process.env, TMPDIR: temporary, ...environment },
     // A process group of its own, as tap does not pass a signal on to the tests.
