@@ -16,11 +16,14 @@ export async function bootFaults(app: FastifyInstance, config: Config): Promise<
 
 async function roleFaults(app: FastifyInstance): Promise<string[]> {
   const { role } = await app.postgres.inspect()
-  const faults: string[] = []
-  if (role?.superuser) faults.push(`METERHOUSE_POSTGRES_URL signs in as the superuser ${role.name}; use meterhouse_app`)
-  if (role?.bypassesRls)
-    faults.push(`METERHOUSE_POSTGRES_URL signs in as ${role.name}, which bypasses row-level security`)
-  return faults
+  const powers = [
+    role?.superuser && 'is or may become a superuser',
+    role?.bypassesRls && 'bypasses row-level security',
+    role?.ownsTables && 'owns the tables and could take their walls down',
+  ]
+  return powers
+    .filter((power) => power)
+    .map((power) => `METERHOUSE_POSTGRES_URL signs in as ${role?.name}, which ${power}; use meterhouse_app`)
 }
 
 const BUFFER_SETTINGS = { appendonly: 'yes', appendfsync: 'always', 'maxmemory-policy': 'noeviction' }

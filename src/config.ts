@@ -140,10 +140,10 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   for (const [name, value] of Object.entries(source)) {
     if (name !== 'PORT' && !name.startsWith('METERHOUSE_')) continue
     if (LAUNCHER_VARIABLES.has(name) || value === undefined || value === '') continue
-    if (name in EnvironmentSchema.properties) raw[name] = value
+    if (name in EnvironmentSchema.properties) raw[name] = readValue(name, value)
     else faults.push(`${name} is not a variable that Meterhouse knows`)
   }
-  const candidate = Value.Default(EnvironmentSchema, Value.Convert(EnvironmentSchema, raw))
+  const candidate = Value.Default(EnvironmentSchema, raw)
   const faulty = new Set<string>()
   for (const error of Value.Errors(EnvironmentSchema, candidate)) {
     const name = error.path.slice(1)
@@ -166,6 +166,14 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   }
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(group(environment, roles))
+}
+
+/** The text as the type of its variable, or as it is for the check to complain about: 2.9 is not 2, and yes is not true. */
+function readValue(name: string, text: string): unknown {
+  const { type } = EnvironmentSchema.properties[name as keyof Environment]
+  if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
 }
 
 function describe(name: string, message: string): string {

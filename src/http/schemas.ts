@@ -59,7 +59,10 @@ export const TimeInput = Type.Union(
 
 /** Epoch milliseconds of a TimeInput, or NaN for a date that does not exist. */
 export function timeToMs(time: Static<typeof TimeInput>): number {
-  return typeof time === 'number' ? time : Date.parse(time)
+  if (typeof time === 'number') return time
+  // Date.parse takes 30 February for 2 March, so the day is looked up first.
+  const [year = 0, month = 0, day = 0] = time.slice(0, 10).split('-').map(Number)
+  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate() ? Date.parse(time) : Number.NaN
 }
 
 export const ProjectParams = Type.Object({

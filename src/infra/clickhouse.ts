@@ -50,6 +50,8 @@ export function createClickHouse({ url }: { url: string }) {
     application: 'meterhouse',
     // Whoever called logs the failure with what it means for the caller.
     log: { level: ClickHouseLogLevel.OFF },
+    // Long lists of parameters travel in the body; a URL has a limit.
+    use_multipart_params_auto: true,
     request_timeout: 30_000,
     max_open_connections: 20,
     keep_alive: { enabled: true, idle_socket_ttl: 2500 },

@@ -1,4 +1,4 @@
-import { asc, inArray, isNull, lt, sql } from 'drizzle-orm'
+import { and, asc, inArray, isNull, lt, sql } from 'drizzle-orm'
 import { index, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core'
 import type { FastifyBaseLogger } from 'fastify'
 import { newId } from '../ids.ts'
@@ -23,7 +23,10 @@ export const outbox = pgTable(
   ],
 )
 
-/** What a listener receives: at least once, in the order of creation within one organization. */
+/**
+ * What a listener receives: at least once, in the order of creation within one organization. Facts of transactions that ran at
+ * the same time have no order.
+ */
 export interface Fact {
   id: string
   organizationId: string
@@ -33,12 +36,14 @@ export interface Fact {
 
 /** Adds a fact to the transaction: it is published if and only if the transaction commits. */
 export async function append(tx: TenantTx | SystemTx, fact: Omit<Fact, 'id'>): Promise<void> {
-  await tx.insert(outbox).values({ ...fact, id: newId('fct') })
+  // The clock and not the column's now(), which is the same for the whole transaction and would leave its facts without an order.
+  await tx.insert(outbox).values({ ...fact, id: newId('fct'), createdAt: sql`clock_timestamp()` })
 }
 
 const RELAY_INTERVAL_MS = 500
 const RELAY_BATCH_ROWS = 200
 const KEEP_PUBLISHED_DAYS = 7
+const PRUNE_INTERVAL_MS = 3_600_000
 
 interface RelayDependencies {
   postgres: Postgres
@@ -48,31 +53,49 @@ interface RelayDependencies {
 
 /**
  * Moves facts from Postgres to their listeners. A fact is marked only after `publish` has resolved, so a crash between the two
- * publishes it again: listeners must tolerate repeats. Several relays may run; locked rows are skipped.
+ * publishes it again: listeners must tolerate repeats. Several relays may run, one publishes: two would overtake each other.
  */
 export function createOutboxRelay({ postgres, publish, log }: RelayDependencies) {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<unknown> = Promise.resolve()
+  let prunedAtMs = 0
 
   const relayOnce = () =>
     postgres.withSystem(async (tx) => {
+      const { rows } = await tx.execute(sql`select pg_try_advisory_xact_lock(hashtext('meterhouse outbox')) as mine`)
+      if (!rows[0]?.mine) return 0
       const facts = await tx
         .select()
         .from(outbox)
         .where(isNull(outbox.publishedAt))
         .orderBy(asc(outbox.createdAt), asc(outbox.id))
         .limit(RELAY_BATCH_ROWS)
-        .for('update', { skipLocked: true })
+      if (facts.length === 0) return 0
       for (const { id, organizationId, kind, payload } of facts) await publish({ id, organizationId, kind, payload })
-      const ids = facts.map((fact) => fact.id)
-      if (ids.length > 0) await tx.update(outbox).set({ publishedAt: sql`now()` }).where(inArray(outbox.id, ids))
-      await tx.delete(outbox).where(lt(outbox.publishedAt, sql`now() - make_interval(days => ${KEEP_PUBLISHED_DAYS})`))
+      const published = inArray(
+        outbox.id,
+        facts.map((fact) => fact.id),
+      )
+      // The second condition lets the index of what is pending find the rows.
+      await tx
+        .update(outbox)
+        .set({ publishedAt: sql`now()` })
+        .where(and(published, isNull(outbox.publishedAt)))
       return facts.length
     })
+
+  /** Reads the whole table, so it runs by the hour and not by the tick. */
+  const prune = async () => {
+    if (Date.now() - prunedAtMs < PRUNE_INTERVAL_MS) return
+    const expired = lt(outbox.publishedAt, sql`now() - make_interval(days => ${KEEP_PUBLISHED_DAYS})`)
+    await postgres.withSystem((tx) => tx.delete(outbox).where(expired))
+    prunedAtMs = Date.now()
+  }
 
   const tick = async () => {
     try {
       while ((await relayOnce()) === RELAY_BATCH_ROWS);
+      await prune()
     } catch (error) {
       log.error({ err: error }, 'the outbox relay failed and will try again')
     }

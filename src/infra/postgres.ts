@@ -25,6 +25,20 @@ interface PostgresOptions {
   onConnectionError?: (error: Error) => void
 }
 
+interface RolePowers {
+  name: string
+  superuser: boolean
+  bypassesRls: boolean
+  ownsTables: boolean
+}
+
+/** What the role may do and what it may become: SET ROLE is open to every member. */
+const ROLE_POWERS = `
+  select current_user as name, bool_or(rolsuper) as superuser, bool_or(rolbypassrls) as "bypassesRls",
+    exists (select from pg_tables join pg_roles owner on owner.rolname = tableowner
+            where schemaname = 'public' and pg_has_role(current_user, owner.oid, 'MEMBER')) as "ownsTables"
+  from pg_roles where pg_has_role(current_user, oid, 'MEMBER')`
+
 /** Opens a pool whose only doors are `withTenant` and `withSystem`; both are one transaction, safe behind PgBouncer. */
 export function createPostgres({ url, poolMax, onConnectionError = () => {} }: PostgresOptions) {
   const pool = new pg.Pool({
@@ -87,9 +101,7 @@ export function createPostgres({ url, poolMax, onConnectionError = () => {} }: P
 
     /** What the boot checks need to know about the role and the migrations of this connection. */
     async inspect() {
-      const role = await pool.query<{ name: string; superuser: boolean; bypassesRls: boolean }>(
-        `select rolname as name, rolsuper as superuser, rolbypassrls as "bypassesRls" from pg_roles where rolname = current_user`,
-      )
+      const role = await pool.query<RolePowers>(ROLE_POWERS)
       const applied = await pool
         .query<{ hash: string }>('select hash from drizzle.__drizzle_migrations order by created_at')
         .catch(ignoreMissingTable)

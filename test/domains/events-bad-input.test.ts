@@ -144,6 +144,20 @@ const refused: Refused[] = [
     errors: [{ path: '/0/timestamp' }],
   },
   {
+    what: '30 February',
+    body: '{"event":"x","timestamp":"2026-02-30T12:00:00Z"}',
+    status: 422,
+    code: 'events.all_rejected',
+    errors: [{ path: '/0/timestamp' }],
+  },
+  {
+    what: 'an integer that no column holds',
+    body: '{"event":"x","properties":{"big":100000000000000000000}}',
+    status: 422,
+    code: 'events.all_rejected',
+    errors: [{ path: '/0/properties/big' }],
+  },
+  {
     what: 'a time in the far future',
     body: '{"event":"x","timestamp":"2999-01-01T00:00:00Z"}',
     status: 422,

@@ -3,7 +3,7 @@ import t from 'tap'
 import { readFilters } from '../../src/domains/insights/conditions.ts'
 import { formatField, parseField } from '../../src/domains/insights/fields.ts'
 import { compileConditions } from '../../src/domains/insights/filters.ts'
-import { createFilterPredicate, type FilterSchema } from '../../src/domains/insights/index.ts'
+import { createFilterPredicate, createInsightsService, type FilterSchema } from '../../src/domains/insights/index.ts'
 import { createParameters } from '../../src/domains/insights/parameters.ts'
 import { type FieldError, Problem } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
@@ -147,6 +147,28 @@ t.test('a filter means the same in ClickHouse and in memory, and what the table 
     t.equal(inMemory.join(''), expected, `in memory: ${name}`)
     t.equal(await find(filter), expected, `in ClickHouse: ${name}`)
   }
+})
+
+t.test('a field is found however its name and its value are escaped in the stored text', async (t) => {
+  const { clickhouse, insert } = await openEventStore(t)
+  const [mine, theirs] = [0, 1].map(() => ({ organizationId: newId('org'), projectId: newId('prj') }))
+  if (!mine || !theirs) throw new Error('two scopes were made')
+  const written = (text: string) => newEvent({ properties: text as unknown as Record<string, unknown> })
+  const events = [written('{"\\u0074otal":5,"x\\/y":"\\u0061\\/b"}'), written('{ "total" : 5.0e0, "x/y" : "a/b" }')]
+  await insert(mine, [...events, written('{"totals":5,"u":"total","nested":{"total":5}}')])
+  await insert(theirs, events)
+  const insights = createInsightsService({ clickhouse, completeThrough: async () => new Date() })
+  const query = { kind: 'trend', from: '2026-03-01', to: '2026-03-02', interval: 'day' } as const
+  const filters: FilterSchema[] = [
+    { field: 'properties.total', operator: 'eq', value: 5 },
+    { field: 'properties.x/y', operator: 'eq', value: 'a/b' },
+  ]
+  for (const filter of filters) {
+    const { data } = await insights.trend(mine, { ...query, series: [{ math: 'count', filters: [filter] }] })
+    t.equal(data[0]?.total, 2, filter.field)
+  }
+  const { data } = await insights.trend(mine, { ...query, series: [{ math: 'sum', property: 'total' }] })
+  t.equal(data[0]?.total, 10)
 })
 
 t.test('several filters hold together', async (t) => {

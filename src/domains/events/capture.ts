@@ -85,6 +85,8 @@ function findUnsafe(value: unknown, path: string, depth: number): Unsafe | undef
   if (typeof value === 'string') {
     return value.isWellFormed() ? undefined : { path, message: 'holds half of a surrogate pair' }
   }
+  if (typeof value === 'number' && isUnreadableInteger(value))
+    return { path, message: 'is an integer that 64 bits do not hold' }
   if (typeof value !== 'object' || value === null) return undefined
   if (depth > LIMITS.depth) return { path, message: `is nested deeper than ${LIMITS.depth} levels` }
   for (const [key, child] of Object.entries(value)) {
@@ -96,6 +98,9 @@ function findUnsafe(value: unknown, path: string, depth: number): Unsafe | undef
   }
   return undefined
 }
+
+/** Integers that JSON writes as digits and no 64-bit type holds: ClickHouse would read the event's whole column as empty. */
+const isUnreadableInteger = (value: number) => Math.abs(value) >= 2 ** 63 && Math.abs(value) < 1e21
 
 const pointerSegment = (key: string) => key.replaceAll('~', '~0').replaceAll('/', '~1')
 

@@ -31,7 +31,7 @@ export const EventsQuery = Type.Object(
 )
 export type EventsQuery = Static<typeof EventsQuery>
 
-export const StoredEvent = Type.Object(
+const StoredEvent = Type.Object(
   {
     messageId: Type.String(),
     event: Type.String(),

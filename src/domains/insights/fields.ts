@@ -11,8 +11,8 @@ export interface JsonField {
 }
 
 export type TextField = keyof typeof TEXT_COLUMNS
-export type TimeField = keyof typeof TIME_COLUMNS
-export type JsonColumn = (typeof JSON_COLUMNS)[number]
+type TimeField = keyof typeof TIME_COLUMNS
+type JsonColumn = (typeof JSON_COLUMNS)[number]
 
 /** The empty string in one of these columns means that the event has no such field. */
 const TEXT_COLUMNS = {
@@ -25,7 +25,7 @@ const TEXT_COLUMNS = {
   messageId: 'message_id',
 } as const
 const TIME_COLUMNS = { timestamp: 'timestamp', receivedAt: 'received_at' } as const
-export const JSON_COLUMNS = ['properties', 'traits', 'context'] as const
+const JSON_COLUMNS = ['properties', 'traits', 'context'] as const
 
 const PATH_DEPTH_MAX = 8
 const KNOWN = [

@@ -27,7 +27,7 @@ const Time = Type.String({ format: 'date-time' })
 /** A type list and not a union, which would be tried branch by branch for each of thousands of points. */
 const NumberOrNull = Type.Unsafe<number | null>({ type: ['number', 'null'] })
 
-export const Series = Type.Object(
+const Series = Type.Object(
   {
     event: Type.Optional(EventName),
     math: OneOf(MATHS, {

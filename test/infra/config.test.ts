@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import t from 'tap'
+import { type Config, ConfigError, EnvironmentSchema, loadConfig } from '../../src/config.ts'
+
+interface Variable {
+  type?: string
+  description?: string
+  default?: unknown
+  minimum?: number
+  maximum?: number
+}
+
+const VARIABLES = EnvironmentSchema.properties as Record<string, Variable>
+const REQUIRED = {
+  METERHOUSE_POSTGRES_URL: 'postgres://meterhouse_app@localhost/meterhouse',
+  METERHOUSE_CLICKHOUSE_URL: 'http://localhost:8123/meterhouse',
+  METERHOUSE_REDIS_URL: 'redis://localhost',
+  METERHOUSE_INGEST_REDIS_URL: 'unix:///run/redis.sock?password=secret',
+  METERHOUSE_SMTP_URL: 'smtp://localhost',
+}
+const SECRET = 'a secret of its own, long enough to sign with'
+const DEVELOPMENT = { ...REQUIRED, METERHOUSE_MODE: 'development' }
+
+function faultsOf(environment: NodeJS.ProcessEnv): string[] {
+  try {
+    loadConfig(environment)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}
+
+t.test('every fault is listed at once, each with the name of its variable, and no value is repeated', async (t) => {
+  const faulty: Record<string, string> = {
+    PORT: '65536',
+    METERHOUSE_MODE: 'hunter2',
+    METERHOUSE_ROLES: 'api,hunter2',
+    METERHOUSE_TRUST_PROXY: 'yes',
+    METERHOUSE_LOG_LEVEL: 'loud',
+    METERHOUSE_POSTGRES_URL: 'mysql://app:hunter2@localhost/db',
+    METERHOUSE_PUBLIC_URL: 'not a URL',
+    METERHOUSE_JWT_SECRET: 'hunter2',
+    METERHOUSE_METRICS_TOKEN: 'hunter2',
+    METERHOUSE_DEMO_PROJECT_ID: 'prj_1',
+    METERHOUSE_SHARDS: '2.9',
+    METERHOUSE_SHADRS: '2',
+  }
+  const missing = Object.keys(REQUIRED).filter((name) => !(name in faulty))
+  const faults = faultsOf(faulty)
+  const named = faults.map((fault) => fault.match(/^[A-Z_]+/)?.[0])
+  t.same(named.sort(), [...Object.keys(faulty), ...missing].sort())
+  t.notMatch(faults.filter((fault) => !fault.startsWith('METERHOUSE_ROLES')).join('\n'), 'hunter2')
+  for (const name of missing) t.ok(faults.includes(`${name} is required`), name)
+})
+
+t.test('the error is one text with a line for each fault', async (t) => {
+  const environment = { ...DEVELOPMENT, PORT: 'http', METERHOUSE_SHADRS: '2' }
+  t.throws(() => loadConfig(environment), {
+    message: /^The configuration is not valid:\n {2}- METERHOUSE_SHADRS is not a variable .*\n {2}- PORT: /,
+  })
+})
+
+t.test('a number is an integer in its bounds, or its variable is named', async (t) => {
+  const integers = Object.entries(VARIABLES).filter(([, { type }]) => type === 'integer')
+  t.ok(integers.length > 5, 'the schema has integers')
+  for (const [name, { minimum = Number.NaN, maximum = Number.NaN }] of integers) {
+    for (const text of [`${minimum - 1}`, `${maximum + 1}`, `${minimum}.5`, '1e1', '0x1', 'true', 'many', '1 ']) {
+      t.match(faultsOf({ ...DEVELOPMENT, [name]: text }), [new RegExp(`^${name}: `)], `${name}=${text}`)
+    }
+    for (const bound of [minimum, maximum]) t.same(faultsOf({ ...DEVELOPMENT, [name]: `${bound}` }), [])
+  }
+})
+
+t.test('an unknown METERHOUSE_ variable is an error, what others call their variables is not', async (t) => {
+  t.match(faultsOf({ ...DEVELOPMENT, METERHOUSE_MODUS: 'x' }), [/^METERHOUSE_MODUS is not a variable/])
+  t.same(faultsOf({ ...DEVELOPMENT, HOME: '/', METERHOUSES: 'x', METERHOUSE_DATA: '/data', port: 'x' }), [])
+})
+
+t.test('a variable that is empty is not set', async (t) => {
+  t.equal(loadConfig({ ...DEVELOPMENT, PORT: '', METERHOUSE_METRICS_TOKEN: '' }).http.port, 3000)
+  t.same(faultsOf({ ...DEVELOPMENT, METERHOUSE_SMTP_URL: '' }), ['METERHOUSE_SMTP_URL is required'])
+})
+
+t.test('roles are all, or the ones that are listed', async (t) => {
+  t.same(loadConfig(DEVELOPMENT).roles, ['api', 'sink', 'jobs'])
+  t.same(loadConfig({ ...DEVELOPMENT, METERHOUSE_ROLES: 'api, jobs' }).roles, ['api', 'jobs'])
+  for (const roles of ['api,', 'everything', 'all,api', ',']) {
+    t.match(faultsOf({ ...DEVELOPMENT, METERHOUSE_ROLES: roles }), [/^METERHOUSE_ROLES /], roles)
+  }
+})
+
+t.test('production does not start with the secret that everybody knows', async (t) => {
+  const published = String(VARIABLES.METERHOUSE_JWT_SECRET?.default)
+  for (const environment of [REQUIRED, { ...REQUIRED, METERHOUSE_JWT_SECRET: published }]) {
+    t.match(faultsOf(environment), [/^METERHOUSE_JWT_SECRET must be set/])
+    t.same(faultsOf({ ...environment, METERHOUSE_MODE: 'development' }), [])
+  }
+  t.same(faultsOf({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }), [])
+})
+
+t.test('production is what nobody has asked for', async (t) => {
+  t.equal(loadConfig({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }).mode, 'production')
+})
+
+t.test('the configuration is frozen all the way down', async (t) => {
+  const walk = (value: object, path: string) => {
+    t.ok(Object.isFrozen(value), path)
+    for (const [name, child] of Object.entries(value)) {
+      if (typeof child === 'object' && child !== null) walk(child, `${path}.${name}`)
+    }
+  }
+  const config = loadConfig(DEVELOPMENT)
+  walk(config, 'config')
+  t.throws(() => Object.assign(config.http, { port: 1 }), TypeError)
+  t.throws(() => (config.roles as string[]).push('admin'), TypeError)
+})
+
+t.test('an environment with the required variables alone gives the documented defaults', async (t) => {
+  const config: Partial<Config> = loadConfig(DEVELOPMENT)
+  t.match(config, {
+    http: {
+      host: '127.0.0.1',
+      port: 3000,
+      publicUrl: 'http://localhost:3000',
+      trustProxy: false,
+      shutdownTimeoutMs: 8000,
+      requestsPerMinute: 600,
+      metricsToken: undefined,
+    },
+    log: { level: 'info', format: 'auto' },
+    postgres: { url: REQUIRED.METERHOUSE_POSTGRES_URL, poolMax: 10 },
+    mail: { from: 'Meterhouse <no-reply@localhost>' },
+    ingest: { shards: 2, deduplicationWindowMs: 1_800_000, eventsPerSecond: 100_000, tailMs: 60_000 },
+    sink: { flushIntervalMs: 500, batchRowsMax: 20_000 },
+  })
+})
+
+/** The order of .env.example. A variable that is in no group fails the first test below. */
+const GROUPS = {
+  Server: ['PORT', 'HOST', 'PUBLIC_URL', 'MODE', 'ROLES', 'TRUST_PROXY', 'SHUTDOWN_TIMEOUT_MS'],
+  Secrets: ['JWT_SECRET', 'METRICS_TOKEN'],
+  Logs: ['LOG_LEVEL', 'LOG_FORMAT'],
+  Postgres: ['POSTGRES_URL', 'POSTGRES_POOL_MAX', 'POSTGRES_OWNER_URL'],
+  ClickHouse: ['CLICKHOUSE_URL'],
+  Redis: ['REDIS_URL', 'INGEST_REDIS_URL'],
+  Mail: ['SMTP_URL', 'MAIL_FROM', 'MAIL_INBOX_URL'],
+  Events: [
+    'SHARDS',
+    'DEDUPLICATION_WINDOW_MINUTES',
+    'INGEST_EVENTS_PER_SECOND',
+    'SINK_FLUSH_INTERVAL_MS',
+    'SINK_BATCH_ROWS_MAX',
+    'BUFFER_TAIL_SECONDS',
+  ],
+  Requests: ['API_REQUESTS_PER_MINUTE'],
+  'Demo page': ['DEMO_PROJECT_ID'],
+}
+const INTRODUCTION = `# The configuration of Meterhouse. Copy this file to .env and set what you need.
+# A variable that is commented out shows its default; an unknown METERHOUSE_ name stops the start.
+# npm start runs an embedded service for every one of the five URLs below that is empty.`
+
+const fullName = (name: string) => (name === 'PORT' ? name : `METERHOUSE_${name}`)
+const example = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')
+
+function lineOf(name: string): string {
+  const { description, default: value } = VARIABLES[name] ?? {}
+  // Node's reader of .env files keeps the spaces of a value only inside quotes.
+  const text = value === undefined ? '' : /\s/.test(String(value)) ? `"${value}"` : String(value)
+  return `# ${description}\n${name in REQUIRED ? '' : '#'}${name}=${text}`
+}
+
+t.test('.env.example names every variable once, with the description and the default of the schema', async (t) => {
+  const names = Object.values(GROUPS).flat().map(fullName)
+  t.same([...names].sort(), Object.keys(VARIABLES).sort(), 'every variable is in one group')
+  const groups = Object.entries(GROUPS).map(([title, members]) => {
+    return [`# --- ${title} ---`, ...members.map((name) => lineOf(fullName(name)))].join('\n\n')
+  })
+  t.equal(example, `${[INTRODUCTION, ...groups].join('\n\n\n')}\n`)
+})
+
+t.test('.env.example with the required variables filled in is the default configuration', async (t) => {
+  const uncommented = parseEnv(example.replaceAll(/^#(?=[A-Z_]+=)/gm, ''))
+  t.equal(Object.keys(uncommented).length, Object.keys(VARIABLES).length)
+  t.same(loadConfig({ ...uncommented, ...DEVELOPMENT }), loadConfig(DEVELOPMENT))
+  t.same(
+    faultsOf(uncommented).sort(),
+    [
+      ...Object.keys(REQUIRED).map((name) => `${name} is required`),
+      'METERHOUSE_JWT_SECRET must be set to a secret of its own in production mode',
+    ].sort(),
+  )
+})
