@@ -100,7 +100,7 @@ function findUnsafe(value: unknown, path: string, depth: number): Unsafe | undef
 }
 
 /** Integers that JSON writes as digits and no 64-bit type holds: ClickHouse would read the event's whole column as empty. */
-const isUnreadableInteger = (value: number) => Math.abs(value) >= 2 ** 63 && Math.abs(value) < 1e21
+const isUnreadableInteger = (value: number) => (value >= 2 ** 64 || value < -(2 ** 63)) && Math.abs(value) < 1e21
 
 const pointerSegment = (key: string) => key.replaceAll('~', '~0').replaceAll('/', '~1')
 
