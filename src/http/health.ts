@@ -32,6 +32,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
   app.get(
     '/health/live',
     {
+      // Probes come every few seconds: the log has them only when they fail.
+      logLevel: 'warn',
       config: { access: 'public', rateLimit: false },
       schema: {
         operationId: 'live',
@@ -50,6 +52,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
   app.get(
     '/health/ready',
     {
+      logLevel: 'warn',
       config: { access: 'public', rateLimit: false },
       schema: {
         operationId: 'ready',
@@ -79,6 +82,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
   app.get(
     '/metrics',
     {
+      logLevel: 'warn',
       config: { access: 'public', rateLimit: false },
       schema: {
         operationId: 'metrics',
