@@ -1,4 +1,8 @@
+import { EventEmitter } from 'node:events'
+import type { WebSocket } from '@fastify/websocket'
 import t from 'tap'
+import type { LiveEvent, Tail } from '../../src/domains/events/index.ts'
+import { openLiveSocket } from '../../src/domains/live/socket.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { listen, openLive } from '../helpers/live.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
@@ -105,6 +109,40 @@ t.test('a reconnect with the last id misses nothing and repeats nothing', async 
     [before[2], ...missed, late].map((one) => one?.messageId),
   )
   t.notOk(second.frames.some((frame) => frame.type === 'gap'))
+})
+
+t.test('a reader that is behind a resume does not repeat it', async (t) => {
+  const [one, two] = [`1-1.0`, `1-2.0`]
+  let publish: (events: LiveEvent[]) => void = () => {}
+  const asLive = (id: string): LiveEvent => ({ id, event: { event: 'Seen', messageId: id } })
+  const tail = {
+    watch: async (_scope: unknown, listener: typeof publish) => {
+      publish = listener
+    },
+    since: async () => ({ events: [asLive(one), asLive(two)], gap: false }),
+  } as unknown as Tail
+  const sent: string[] = []
+  const socket = Object.assign(new EventEmitter(), {
+    bufferedAmount: 0,
+    send: (text: string) => sent.push(text),
+    ping() {},
+    close() {},
+    terminate() {},
+  })
+  openLiveSocket({
+    socket: socket as unknown as WebSocket,
+    scope: alpha,
+    tail,
+    metrics: app.metrics,
+    wanted: () => true,
+    after: '1-0.0',
+    bufferBytesMax: 1000,
+    heartbeatIntervalMs: 60_000,
+  })
+  await eventually('the resume', async () => sent.some((text) => text.includes(two)))
+  publish([asLive(one), asLive(two), asLive('1-3.0')])
+  socket.emit('close')
+  t.same(sent.map((text) => JSON.parse(text).id).filter(Boolean), [one, two, '1-3.0'])
 })
 
 t.test('a resume from before the buffer says that there is a gap', async (t) => {

@@ -46,6 +46,8 @@ export function openLiveSocket(options: LiveSocketOptions) {
   const deliver = (events: LiveEvent[]) => {
     if (waiting) return void waiting.push(...events)
     for (const { id, event } of events) {
+      // The reader may still be behind what a resume has already delivered.
+      if (lastId !== undefined && !isAfter(id, lastId)) continue
       lastId = id
       if (!wanted(event)) continue
       if (!hasRoom()) {
@@ -66,12 +68,11 @@ export function openLiveSocket(options: LiveSocketOptions) {
 
   const resume = async (id: string) => {
     const { events, gap } = await tail.since(scope, id)
-    const missed = waiting ?? []
+    const arrived = waiting ?? []
     waiting = undefined
     if (gap) send({ type: 'gap', after: id })
     deliver(events)
-    const newest = events.at(-1)?.id ?? id
-    deliver(missed.filter((event) => isAfter(event.id, newest)))
+    deliver(arrived)
   }
 
   const heartbeat = setInterval(() => {
