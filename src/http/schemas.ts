@@ -54,7 +54,7 @@ export const TimeInput = Type.Union(
     }),
     Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: 'Epoch milliseconds.' }),
   ],
-  { description: 'RFC 3339 or epoch milliseconds.' },
+  { description: 'RFC 3339 or epoch milliseconds.', examples: ['2026-01-31T12:00:00Z'] },
 )
 
 /** Epoch milliseconds of a TimeInput, or NaN for a date that does not exist. */
