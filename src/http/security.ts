@@ -35,7 +35,13 @@ export default fp(
     await app.register(jwt, {
       secret: jwtSecret,
       sign: { algorithm: 'HS256', iss: 'meterhouse' },
-      verify: { algorithms: ['HS256'], allowedIss: 'meterhouse', cache: false },
+      verify: {
+        algorithms: ['HS256'],
+        allowedIss: 'meterhouse',
+        // A claim that is absent would otherwise pass its check.
+        requiredClaims: ['iss', 'sub', 'typ', 'exp'],
+        cache: false,
+      },
     })
     await app.register(rateLimit, {
       max: requestsPerMinute,

@@ -39,7 +39,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox<{ identity: IdentityServi
         summary: 'The signed-in person',
         description: 'Name, email and memberships of the person whose access token this is.',
         tags: ['Accounts'],
-        response: { 200: Me, ...problemResponses(401, 403, 429, 503) },
+        response: { 200: Me, ...problemResponses(400, 401, 403, 429, 503) },
       },
     },
     async (request) => {

@@ -29,16 +29,23 @@ export function createTokens(jwt: JWT) {
     issueViewer: (projectId: string) => issue('viewer', projectId),
 
     verify(token: string): Principal {
-      let claims: Claims
-      try {
-        claims = jwt.verify<Claims>(token)
-      } catch {
-        // Whatever is wrong with a token, the caller learns only that it does not act.
-        throw challenge('The access token is not valid or has expired.')
-      }
-      const expiresAtMs = claims.exp * 1000
-      if (claims.typ === 'viewer') return { kind: 'viewer', projectId: claims.sub, expiresAtMs }
-      return { kind: 'session', userId: claims.sub, expiresAtMs }
+      const { typ, sub, exp } = claimsOf(jwt, token)
+      const expiresAtMs = exp * 1000
+      if (typ === 'session') return { kind: 'session', userId: sub, expiresAtMs }
+      if (typ === 'viewer') return { kind: 'viewer', projectId: sub, expiresAtMs }
+      throw notAccepted()
     },
+  }
+}
+
+/** Whatever is wrong with a token, the caller learns only that it does not act. */
+const notAccepted = () => challenge('The access token is not valid or has expired.')
+
+function claimsOf(jwt: JWT, token: string): Claims {
+  try {
+    return jwt.verify<Claims>(token)
+  } catch {
+    // The reason would help nobody but a forger.
+    throw notAccepted()
   }
 }

@@ -17,9 +17,10 @@ export const KEY_REVOKED = 'api_key.revoked'
 
 /**
  * How long a process may act on what it knows of a key. A revocation normally arrives within a second as a fact; this bounds it
- * when the message is lost. While Postgres is away the last known answer goes on serving, so ingestion does not stop with it.
+ * when the message is lost, with a second to spare of the five that are promised. While Postgres is away the last known answer
+ * goes on serving, so ingestion does not stop with it.
  */
-const KEY_CACHE_TTL_MS = 5000
+const KEY_CACHE_TTL_MS = 4000
 const KEY_CACHE_SIZE = 10_000
 
 interface Dependencies {

@@ -1,0 +1,243 @@
+import type { InjectOptions } from 'fastify'
+import t from 'tap'
+import { PERMISSIONS, type Permission } from '../../src/http/access.ts'
+import { newId } from '../../src/ids.ts'
+import { authorized, startTestApp } from '../helpers/app.ts'
+import {
+  makeApiKey,
+  makeInvalidCredentials,
+  makeRoleSessions,
+  makeScopedKeys,
+  sessionOf,
+  viewerOf,
+} from '../helpers/principals.ts'
+import { routesOf } from '../helpers/routes.ts'
+import { createTwoTenants } from '../helpers/tenants.ts'
+
+/** Who asks, in the order of the columns below. `other` belongs to another organization. */
+const COLUMNS = [
+  'nobody',
+  'write key',
+  'API key without the scope',
+  'API key with the scope alone',
+  'other API key',
+  'owner',
+  'admin',
+  'developer',
+  'analyst',
+  'viewer',
+  'start page',
+  'other owner',
+  'other start page',
+  'anything invalid',
+] as const
+
+const EVERYBODY = COLUMNS.map(() => 200)
+const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404, 401]
+const PROJECT = '/v1/projects/:projectId'
+
+/** What every route answers to everybody about the project of `alpha`. A route without a row fails. */
+const TABLE: Record<
+  string,
+  { permission?: Permission; answers: number[]; request?: () => Promise<Partial<InjectOptions>> }
+> = {
+  'GET /': { answers: EVERYBODY },
+  'GET /start-page.js': { answers: EVERYBODY },
+  'GET /start-page.css': { answers: EVERYBODY },
+  'GET /openapi.json': { answers: EVERYBODY },
+  'GET /docs': { answers: EVERYBODY.map(() => 301) },
+  'GET /docs/': { answers: EVERYBODY },
+  'GET /docs/js/scalar.js': { answers: EVERYBODY },
+  'GET /health/live': { answers: EVERYBODY },
+  'GET /health/ready': { answers: EVERYBODY },
+  'GET /metrics': { answers: EVERYBODY },
+  'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
+  'GET /v1/me': { answers: [401, 403, 403, 403, 403, 200, 200, 200, 200, 200, 403, 200, 403, 401] },
+  // Keys act in their own project here, so another organization's key sends its own events.
+  'POST /v1/events': {
+    permission: 'events:write',
+    answers: [401, 202, 403, 202, 202, 401, 401, 401, 401, 401, 401, 401, 401, 401],
+    request: async () => ({ payload: { event: 'Access' } }),
+  },
+  [`GET ${PROJECT}/api-keys`]: {
+    permission: 'keys:read',
+    answers: [401, 403, 403, 200, 404, 200, 200, 200, 200, 403, 403, 404, 404, 401],
+  },
+  [`POST ${PROJECT}/api-keys`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ payload: { name: 'made by the matrix', kind: 'write' } }),
+  },
+  [`DELETE ${PROJECT}/api-keys/:keyId`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 204, 404, 204, 204, 204, 403, 403, 403, 404, 404, 401],
+    request: async () => ({
+      url: `/v1/projects/${alpha.projectId}/api-keys/${(await makeApiKey(app, alpha, ['query:read'])).id}`,
+    }),
+  },
+  [`POST ${PROJECT}/query`]: {
+    permission: 'query:read',
+    answers: READERS,
+    request: async () => ({
+      payload: { kind: 'trend', from: '2026-01-01', to: '2026-01-02', interval: 'day', series: [{ math: 'count' }] },
+    }),
+  },
+  [`GET ${PROJECT}/usage`]: {
+    permission: 'query:read',
+    answers: READERS,
+    request: async () => ({ query: { from: '2026-01-01', to: '2026-01-02', interval: 'day' } }),
+  },
+  [`GET ${PROJECT}/events`]: { permission: 'query:read', answers: READERS },
+  [`GET ${PROJECT}/schema/events`]: { permission: 'query:read', answers: READERS },
+  [`GET ${PROJECT}/schema/properties`]: { permission: 'query:read', answers: READERS },
+  [`GET ${PROJECT}/schema/values`]: {
+    permission: 'query:read',
+    answers: READERS,
+    request: async () => ({ query: { field: 'event' } }),
+  },
+  // Whoever may watch is told to come back as a WebSocket.
+  [`GET ${PROJECT}/live`]: {
+    permission: 'query:read',
+    answers: READERS.map((status) => (status === 200 ? 426 : status)),
+  },
+}
+
+const { app } = await startTestApp(t)
+const [alpha, beta] = await createTwoTenants(app)
+const scoped = await makeScopedKeys(app, alpha)
+const roles = await makeRoleSessions(app, alpha)
+const invalid = await makeInvalidCredentials(app, alpha)
+const otherKey = (await makeApiKey(app, beta, [...PERMISSIONS])).key
+
+/** The credentials of a column: one, or each of the invalid ones. */
+function credentialsOf(
+  column: (typeof COLUMNS)[number],
+  permission: Permission | undefined,
+): Record<string, string | undefined> {
+  if (column === 'anything invalid') return invalid
+  const keys = scoped.get(permission ?? 'query:read')
+  const one: Record<string, string | undefined> = {
+    nobody: undefined,
+    'write key': alpha.writeKey,
+    'API key without the scope': keys?.without,
+    'API key with the scope alone': keys?.only,
+    'other API key': otherKey,
+    'start page': viewerOf(app, alpha.projectId),
+    'other owner': sessionOf(app, beta.userId),
+    'other start page': viewerOf(app, beta.projectId),
+    ...roles,
+  }
+  return { [column]: one[column] }
+}
+
+/** Signing in is limited by address, so everybody comes from their own. */
+let addresses = 0
+const login = () => ({
+  payload: { email: alpha.email, password: alpha.password },
+  remoteAddress: `10.0.${addresses >> 8}.${addresses++ & 255}`,
+})
+
+const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401)
+
+/** The request of a route about a project; a key id is one that nobody has unless the row says another. */
+async function requestOf(route: string, projectId = alpha.projectId): Promise<InjectOptions> {
+  const [method, pattern = ''] = route.split(' ') as ['GET', string]
+  const url = pattern.replace(':projectId', projectId).replace(':keyId', newId('key'))
+  const { url: own, ...rest } = (await TABLE[route]?.request?.()) ?? {}
+  return { method, url: projectId === alpha.projectId && own ? own : url, ...rest } as InjectOptions
+}
+
+const send = (request: InjectOptions, credential: string | undefined) =>
+  app.inject(credential === undefined ? request : authorized(credential, request))
+
+const PROBLEMS: Record<number, RegExp> = {
+  401: /^auth\.unauthenticated$/,
+  403: /^auth\.forbidden$/,
+  404: /^projects\.not_found$/,
+  426: /^live\.upgrade_required$/,
+}
+
+t.test('every route has a row for everybody', async (t) => {
+  t.same(
+    Object.keys(TABLE).sort(),
+    routesOf(app)
+      .map(({ method, url }) => `${method} ${url}`)
+      .sort(),
+  )
+  for (const [route, { answers }] of Object.entries(TABLE)) t.equal(answers.length, COLUMNS.length, route)
+})
+
+t.test('everybody may do what the table says, and nothing else', async (t) => {
+  for (const [route, { permission, answers }] of Object.entries(TABLE)) {
+    await t.test(route, async (t) => {
+      for (const [index, column] of COLUMNS.entries()) {
+        for (const [who, credential] of Object.entries(credentialsOf(column, permission))) {
+          const answer = await send(await requestOf(route), credential)
+          t.equal(answer.statusCode, answers[index], who, { answer: answer.body.slice(0, 500) })
+          const problem = PROBLEMS[answer.statusCode]
+          if (problem) t.match(answer.json().code, problem)
+          if (answer.statusCode === 401) t.match(answer.headers['www-authenticate'], /^Bearer realm=/)
+        }
+      }
+    })
+  }
+})
+
+t.test('asking for the headers alone needs what the answer needs', async (t) => {
+  for (const [route, { permission, answers }] of GUARDED) {
+    if (!route.startsWith('GET ')) continue
+    for (const [index, column] of COLUMNS.entries()) {
+      const [credential] = Object.values(credentialsOf(column, permission))
+      const { statusCode, body } = await send({ ...(await requestOf(route)), method: 'HEAD' }, credential)
+      t.equal(statusCode, answers[index], `HEAD ${route} as ${column}`)
+      t.equal(body, '')
+    }
+  }
+})
+
+/** What a caller can see of an answer, less what differs between any two. */
+function visible({ statusCode, headers, body }: Awaited<ReturnType<typeof send>>) {
+  const { 'x-request-id': _id, date: _date, ratelimit: _ratelimit, ...rest } = headers
+  return { statusCode, headers: rest, body: { ...JSON.parse(body), instance: undefined } }
+}
+
+t.test("another organization's project looks the same as one that does not exist", async (t) => {
+  const others = { key: otherKey, session: sessionOf(app, beta.userId), 'start page': viewerOf(app, beta.projectId) }
+  const routes = GUARDED.filter(([route]) => route.includes(':projectId'))
+  t.ok(routes.length >= 10)
+  for (const [route] of routes) {
+    for (const [who, credential] of Object.entries(others)) {
+      const foreign = visible(await send(await requestOf(route), credential))
+      t.equal(foreign.statusCode, 404)
+      t.same(foreign, visible(await send(await requestOf(route, newId('prj')), credential)), `${route} with a ${who}`)
+    }
+  }
+})
+
+t.test("another organization's key looks the same as one that does not exist", async (t) => {
+  const revoke = (keyId: string) =>
+    send({ method: 'DELETE', url: `/v1/projects/${beta.projectId}/api-keys/${keyId}` }, sessionOf(app, beta.userId))
+  const foreign = visible(await revoke(alpha.apiKeyId))
+  t.equal(foreign.statusCode, 404)
+  t.same(foreign, visible(await revoke(newId('key'))))
+  t.equal((await send(await requestOf(`GET ${PROJECT}/usage`), scoped.get('query:read')?.only)).statusCode, 200)
+})
+
+t.test('a credential in the URL is refused on every route that needs one, even beside a good one', async (t) => {
+  const good = sessionOf(app, alpha.userId)
+  for (const [route, { permission }] of GUARDED) {
+    const credentials = {
+      key: scoped.get(permission ?? 'query:read')?.only,
+      write_key: alpha.writeKey,
+      access_token: good,
+    }
+    for (const [name, credential] of Object.entries(credentials)) {
+      for (const header of [undefined, good]) {
+        const request = await requestOf(route)
+        const answer = await send({ ...request, query: { [name]: String(credential) } }, header)
+        t.equal(answer.statusCode, 400, `${route}?${name}`)
+        t.notMatch(answer.body, String(credential), 'and is not repeated')
+      }
+    }
+  }
+})

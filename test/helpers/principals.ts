@@ -1,0 +1,103 @@
+import { sql } from 'drizzle-orm'
+import type { FastifyInstance } from 'fastify'
+import { users } from '../../src/domains/identity/tables.ts'
+import { type OrganizationRole, ROLE_PERMISSIONS } from '../../src/domains/organizations/roles.ts'
+import { memberships } from '../../src/domains/organizations/tables.ts'
+import { issueKey } from '../../src/domains/projects/index.ts'
+import { generateKey } from '../../src/domains/projects/keys.ts'
+import { PERMISSIONS, type Permission } from '../../src/http/access.ts'
+import { newId } from '../../src/ids.ts'
+import type { TestTenant } from './tenants.ts'
+
+const HOUR_SECONDS = 3600
+
+/** An API key of the tenant's project with these scopes, as `{ id, key }`. */
+export function makeApiKey(app: FastifyInstance, tenant: TestTenant, scopes: Permission[]) {
+  const { organizationId, projectId } = tenant
+  return app.postgres.withTenant(organizationId, (tx) =>
+    issueKey(tx, { organizationId, projectId }, { name: 'access', kind: 'api', scopes }),
+  )
+}
+
+/** An access token of a new member of the tenant's organization. */
+export async function makeMember(app: FastifyInstance, tenant: TestTenant, role: OrganizationRole): Promise<string> {
+  const { organizationId } = tenant
+  const userId = newId('usr')
+  await app.postgres.withSystem(async (tx) => {
+    await tx.insert(users).values({ id: userId, email: `${userId}@example.com`, name: role, passwordHash: 'none' })
+    await tx.insert(memberships).values({ id: newId('mem'), organizationId, userId, role })
+  })
+  return sessionOf(app, userId)
+}
+
+/** An API key with one scope, and its counterpart with every other. */
+export async function makeScopedKeys(app: FastifyInstance, tenant: TestTenant) {
+  const entries = PERMISSIONS.map(async (permission) => {
+    const others = PERMISSIONS.filter((other) => other !== permission)
+    const [only, without] = [await makeApiKey(app, tenant, [permission]), await makeApiKey(app, tenant, others)]
+    return [permission, { only: only.key, without: without.key }] as const
+  })
+  return new Map(await Promise.all(entries))
+}
+
+export async function makeRoleSessions(app: FastifyInstance, tenant: TestTenant) {
+  const roles = Object.keys(ROLE_PERMISSIONS) as OrganizationRole[]
+  return Object.fromEntries(await Promise.all(roles.map(async (role) => [role, await makeMember(app, tenant, role)])))
+}
+
+const expiry = (seconds: number) => Math.floor(Date.now() / 1000) + seconds
+
+export function sessionOf(app: FastifyInstance, userId: string): string {
+  return app.jwt.sign({ typ: 'session', sub: userId, exp: expiry(HOUR_SECONDS) })
+}
+
+/** The token that the start page carries: it watches one project. */
+export function viewerOf(app: FastifyInstance, projectId: string): string {
+  return app.jwt.sign({ typ: 'viewer', sub: projectId, exp: expiry(HOUR_SECONDS) })
+}
+
+/** Credentials that must not act for the tenant, each wrong in one way only, by what is wrong. */
+export async function makeInvalidCredentials(
+  app: FastifyInstance,
+  tenant: TestTenant,
+): Promise<Record<string, string>> {
+  const claims = { typ: 'session', sub: tenant.userId, exp: expiry(HOUR_SECONDS) }
+  const real = app.jwt.sign(claims)
+  const [header = '', payload = '', signature = ''] = real.split('.')
+  const unsigned = Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')
+  const stronger = Buffer.from(JSON.stringify({ ...claims, sub: newId('usr'), iss: 'meterhouse' })).toString(
+    'base64url',
+  )
+  const without = (claim: keyof typeof claims) => app.jwt.sign({ ...claims, [claim]: undefined })
+  return {
+    garbage: 'garbage',
+    'an unknown key': generateKey('api'),
+    'an unknown write key': generateKey('write'),
+    'a mistyped key': swapLastCharacter(tenant.apiKey),
+    'a cut key': tenant.apiKey.slice(0, -1),
+    'an expired key': await endedKey(app, tenant, sql`expires_at = now() - interval '1 second'`),
+    'a revoked key': await endedKey(app, tenant, sql`revoked_at = now()`),
+    'a token without a signature': `${header}.${payload}.`,
+    'a token with alg none': `${unsigned}.${payload}.`,
+    'a token with alg none and a signature': `${unsigned}.${payload}.${signature}`,
+    'a token with other claims under its signature': `${header}.${stronger}.${signature}`,
+    'a token of another secret': app.jwt.sign(claims, { key: 'another secret that is long enough to sign with' }),
+    'a token of another algorithm': app.jwt.sign(claims, { algorithm: 'HS512' }),
+    'a token of another issuer': app.jwt.sign(claims, { iss: 'somebody' }),
+    'a token of another type': app.jwt.sign({ ...claims, typ: 'refresh' }),
+    'a token without a type': without('typ'),
+    'a token without a person': without('sub'),
+    'a token without an end': without('exp'),
+    'an expired token': app.jwt.sign({ ...claims, exp: expiry(-1) }),
+  }
+}
+
+async function endedKey(app: FastifyInstance, tenant: TestTenant, end: ReturnType<typeof sql>): Promise<string> {
+  const { id, key } = await makeApiKey(app, tenant, [...PERMISSIONS])
+  await app.postgres.withSystem((tx) => tx.execute(sql`update api_keys set ${end} where id = ${id}`))
+  return key
+}
+
+function swapLastCharacter(key: string): string {
+  return key.slice(0, -1) + (key.endsWith('0') ? '1' : '0')
+}
