@@ -89,7 +89,7 @@ function importFault(one: Import, tree: SourceTree, rules: Rules): string | unde
   const [domain, otherDomain] = [domainOf(from), domainOf(target)]
   if (!otherDomain) return
   if (domain === otherDomain) return insideFault(from, target, rules)
-  const isDoor = baseName(target) === 'index'
+  const isDoor = target === `src/domains/${otherDomain}/index.ts`
   // A foreign key has to name the table that it points to, and tables know nothing else.
   const isForeignKey = baseName(from) === 'tables' && baseName(target) === 'tables'
   if (!isDoor && !isForeignKey) return `${from} -> ${target}: a domain is entered through its index.ts`

@@ -13,6 +13,7 @@ const { environment, postgresAdminUrl, postgresOwnerUrl, config } = await startT
   METERHOUSE_MODE: 'production',
   METERHOUSE_JWT_SECRET: randomBytes(24).toString('hex'),
 })
+const START_TIMEOUT_MS = 30_000
 const name = `boot_${randomBytes(6).toString('hex')}`
 
 interface Ending {
@@ -28,6 +29,9 @@ function startServer(
   const child = spawn(process.execPath, [SERVER], {
     env: { PATH: process.env.PATH, ...environment, ...overrides },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // One that starts although it should not would run for ever.
+    timeout: START_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
   })
   t.teardown(() => child.kill('SIGKILL'))
   const output = text(child.stdout)
