@@ -66,7 +66,7 @@ const TABLE: Record<
   [`POST ${PROJECT}/api-keys`]: {
     permission: 'keys:write',
     answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
-    request: async () => ({ payload: { name: 'made by the matrix', kind: 'write' } }),
+    request: async () => ({ payload: { name: 'made by the matrix', kind: 'api', scopes: ['keys:write'] } }),
   },
   [`DELETE ${PROJECT}/api-keys/:keyId`]: {
     permission: 'keys:write',

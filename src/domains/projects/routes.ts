@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { projectScope } from '../../http/access.ts'
+import { principalOf, projectScope } from '../../http/access.ts'
 import { CursorQuery, LimitQuery, ProjectParams, problemResponses } from '../../http/schemas.ts'
 import { CreatedKey, KeyPage, KeyParams, NewKey } from './schemas.ts'
 import type { ProjectsService } from './service.ts'
@@ -39,14 +39,15 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
         operationId: 'createKey',
         summary: 'Make a key',
         description:
-          'Makes a write key, which may only send events, or an API key with scopes. The answer is the only time that the key is shown.',
+          'Makes a write key, which may only send events, or an API key with scopes. The answer is the only time that the key is shown. A key can give another only scopes that it has itself.',
         tags: ['Keys'],
         params: ProjectParams,
         body: NewKey,
         response: { 201: CreatedKey, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
       },
     },
-    async (request, reply) => reply.code(201).send(await projects.createKey(projectScope(request), request.body)),
+    async (request, reply) =>
+      reply.code(201).send(await projects.createKey(projectScope(request), principalOf(request), request.body)),
   )
 
   app.delete(

@@ -78,8 +78,14 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     },
 
     /** Makes a key and returns it with its secret, which is not stored and cannot be shown again. */
-    createKey: (scope: ProjectScope, input: NewKey): Promise<Key & { key: string }> =>
-      postgres.withTenant(scope.organizationId, (tx) => issueKey(tx, scope, input)),
+    async createKey(scope: ProjectScope, maker: Principal, input: NewKey): Promise<Key & { key: string }> {
+      if (maker.kind === 'key') {
+        const lacking = scopesOf(input).filter((permission) => !maker.permissions.includes(permission))
+        if (lacking.length > 0)
+          throw forbidden(`A key can give only scopes that it has itself; it lacks ${lacking.join(', ')}.`)
+      }
+      return postgres.withTenant(scope.organizationId, (tx) => issueKey(tx, scope, input))
+    },
 
     async listKeys({ organizationId, projectId }: ProjectScope, page: { limit: number; after: string }) {
       const rows = await postgres.withTenant(organizationId, (tx) =>
@@ -111,8 +117,7 @@ export async function issueKey(
   scope: ProjectScope,
   input: NewKey,
 ): Promise<Key & { key: string }> {
-  const scopes = input.kind === 'write' ? (['events:write'] as const) : input.scopes
-  if (!scopes) throw invalidField('/scopes', 'An api key needs its scopes.')
+  const scopes = scopesOf(input)
   const expiresAt = input.expiresAt === undefined ? null : new Date(input.expiresAt)
   if (expiresAt && expiresAt.getTime() <= Date.now()) throw invalidField('/expiresAt', 'must be in the future')
   const key = generateKey(input.kind)
@@ -127,6 +132,12 @@ export async function issueKey(
     expiresAt,
   })
   return { ...toKey(row), key }
+}
+
+function scopesOf({ kind, scopes }: NewKey): readonly Permission[] {
+  if (kind === 'write') return ['events:write']
+  if (!scopes) throw invalidField('/scopes', 'An api key needs its scopes.')
+  return scopes
 }
 
 function toKey({ id, projectId, name, kind, hint, scopes, createdAt, expiresAt }: KeyRow): Key {
