@@ -20,6 +20,11 @@ export type Access = 'public' | 'self' | Permission
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /**
+     * Finds the credential in the decoded body, for clients that can send it nowhere else. It counts only where there is no
+     * Authorization header, and the request is then authenticated after its body has been read.
+     */
+    bodyCredential?: (body: unknown) => string | undefined
   }
   interface FastifyRequest {
     principal: Principal | null
@@ -45,16 +50,30 @@ export interface AccessRules {
 export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
   scope.addHook('onRoute', (route) => {
     if (route.config?.access === undefined) throw new Error(`${route.method} ${route.url} declares no config.access`)
+    if (route.config.bodyCredential) route.preValidation = [guardByBody, route.preValidation ?? []].flat()
   })
   scope.addHook('onRequest', async (request) => {
-    const access = request.routeOptions.config.access
+    const { access, bodyCredential } = request.routeOptions.config
     if (access === undefined || access === 'public') return
-    const principal = await rules.authenticate(readCredential(request))
+    refuseCredentialInUrl(request)
+    if (bodyCredential && request.headers.authorization === undefined) return
+    await guard(request, access, readCredential(request))
+  })
+
+  async function guardByBody(request: FastifyRequest): Promise<void> {
+    const { access, bodyCredential } = request.routeOptions.config
+    if (request.principal || access === undefined || access === 'public') return
+    await guard(request, access, bodyCredential?.(request.body))
+  }
+
+  async function guard(request: FastifyRequest, access: Access, credential: string | undefined): Promise<void> {
+    if (!credential) throw challenge('Send a write key, an API key or an access token in the Authorization header.')
+    const principal = await rules.authenticate(credential)
     request.principal = principal
-    if (access === 'self') return
+    if (access === 'self' || access === 'public') return
     const { projectId } = request.params as { projectId?: string }
     request.scope = await rules.authorize(principal, access, projectId)
-  })
+  }
 }
 
 /** The checked scope of a guarded route. */
@@ -73,16 +92,18 @@ const WEBSOCKET_CREDENTIAL = /(?:^|,)\s*bearer\.([^\s,]+)/
 
 /**
  * Reads `Authorization: Bearer CREDENTIAL`, HTTP Basic with the credential as user name, or, for browsers that cannot set headers
- * on a WebSocket, the subprotocol `bearer.CREDENTIAL`. A credential in the URL is refused, because URLs end up in logs.
+ * on a WebSocket, the subprotocol `bearer.CREDENTIAL`.
  */
-function readCredential(request: FastifyRequest): string {
+function readCredential({ headers }: FastifyRequest): string | undefined {
+  const header = headers.authorization
+  return header ? fromAuthorization(header) : fromSubprotocol(headers['sec-websocket-protocol'])
+}
+
+/** URLs end up in logs. */
+function refuseCredentialInUrl(request: FastifyRequest): void {
   if (/[?&][^=&]*=(mh_(write|live)_|eyJ)/.test(request.raw.url ?? '')) {
     throw invalidRequest('Send the credential in the Authorization header; the URL is not a place for it.')
   }
-  const header = request.headers.authorization
-  const credential = header ? fromAuthorization(header) : fromSubprotocol(request.headers['sec-websocket-protocol'])
-  if (!credential) throw challenge('Send a write key, an API key or an access token in the Authorization header.')
-  return credential
 }
 
 function fromAuthorization(header: string): string | undefined {

@@ -6,6 +6,7 @@ import { ProblemSchema, problemResponses } from './schemas.ts'
 
 const TAGS = [
   { name: 'Events', description: 'Sending events.' },
+  { name: 'SDKs', description: 'Sending events with the libraries of other products: only their host is changed.' },
   { name: 'Queries', description: 'Reading them back: aggregates, usage, single events, what exists.' },
   { name: 'Live', description: 'Events as they arrive, over a WebSocket.' },
   { name: 'Keys', description: 'Write keys and API keys of a project.' },

@@ -35,12 +35,43 @@ const COLUMNS = [
 const EVERYBODY = COLUMNS.map(() => 200)
 const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404, 401]
 const PROJECT = '/v1/projects/:projectId'
+/** Keys act in their own project here, so another organization's key sends its own events. */
+const senders = (status: number) => [401, status, 403, status, status, 401, 401, 401, 401, 401, 401, 401, 401, 401]
+
+/** The addresses of other products' SDKs: where they send, and what they ask for first. */
+const SDK_CALLS = ['track', 'identify', 'page', 'screen', 'group', 'alias', 't', 'i', 'p', 's', 'g', 'a']
+const SDK_BATCHES = ['/v1/batch', '/v1/b', '/v1/import', '/batch', '/batch/', '/i/v1/analytics/events']
+const SDK_CAPTURES = ['/e', '/e/', '/capture', '/capture/', '/i/v0/e', '/i/v0/e/']
+const SDK_FLAGS = ['/flags', '/flags/', '/decide', '/decide/']
+const SDK_CONFIGS = [
+  '/sourceConfig',
+  '/sourceConfig/',
+  '/flags/definitions',
+  '/array/:key/config',
+  '/array/:key/config.js',
+]
+
+type Row = { permission?: Permission; answers: number[]; request?: () => Promise<Partial<InjectOptions>> }
+
+const sdkRow = (url: string, payload: object): [string, Row] => [
+  `POST ${url}`,
+  { permission: 'events:write', answers: senders(200), request: async () => ({ payload }) },
+]
+
+const SDK_TABLE: Record<string, Row> = Object.fromEntries([
+  ...SDK_CALLS.map((call) => sdkRow(`/v1/${call}`, { event: 'Access' })),
+  ...SDK_BATCHES.map((url) => sdkRow(url, { batch: [{ event: 'Access' }] })),
+  ...SDK_CAPTURES.map((url) => sdkRow(url, { event: 'Access' })),
+  ...SDK_FLAGS.map((url): [string, Row] => [
+    `POST ${url}`,
+    { answers: EVERYBODY, request: async () => ({ payload: {} }) },
+  ]),
+  ...SDK_CONFIGS.map((url): [string, Row] => [`GET ${url}`, { answers: EVERYBODY }]),
+])
 
 /** What every route answers to everybody about the project of `alpha`. A route without a row fails. */
-const TABLE: Record<
-  string,
-  { permission?: Permission; answers: number[]; request?: () => Promise<Partial<InjectOptions>> }
-> = {
+const TABLE: Record<string, Row> = {
+  ...SDK_TABLE,
   'GET /': { answers: EVERYBODY },
   'GET /start-page.js': { answers: EVERYBODY },
   'GET /start-page.css': { answers: EVERYBODY },
@@ -53,10 +84,22 @@ const TABLE: Record<
   'GET /metrics': { answers: EVERYBODY },
   'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
   'GET /v1/me': { answers: [401, 403, 403, 403, 403, 200, 200, 200, 200, 200, 403, 200, 403, 401] },
-  // Keys act in their own project here, so another organization's key sends its own events.
+  [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
+  'OPTIONS /*': {
+    answers: EVERYBODY.map(() => 204),
+    request: async () => ({
+      url: '/v1/events',
+      headers: { origin: 'https://shop.example', 'access-control-request-method': 'POST' },
+    }),
+  },
+  'POST /api/v1/events': {
+    permission: 'events:write',
+    answers: senders(204),
+    request: async () => ({ payload: { specversion: '1.0', id: '1', source: '/access', type: 'Access' } }),
+  },
   'POST /v1/events': {
     permission: 'events:write',
-    answers: [401, 202, 403, 202, 202, 401, 401, 401, 401, 401, 401, 401, 401, 401],
+    answers: senders(202),
     request: async () => ({ payload: { event: 'Access' } }),
   },
   [`GET ${PROJECT}/api-keys`]: {

@@ -15,7 +15,8 @@ export function routesOf(app: FastifyInstance): Route[] {
     const [, indentation = '', part = '', methods = ''] = line.match(LINE) ?? []
     const level = indentation.length / 4
     branch.splice(level - 1, Number.POSITIVE_INFINITY, part)
-    const url = branch.join('')
+    // The tree leaves the slash of a wildcard out.
+    const url = branch.join('').replace(/^\*/, '/*')
     for (const method of methods.split(', ').filter((name) => name !== 'HEAD')) {
       // A line that was read wrongly must not pass for a route, nor a route be lost in one.
       if (!app.hasRoute({ method, url })) throw new Error(`the router has no ${method} ${url}: ${line}`)

@@ -13,8 +13,8 @@ const DECODERS: Record<string, () => Transform> = {
   zstd: createZstdDecompress,
 }
 
-/** One event of a request before validation; a line of NDJSON that is no JSON is an event with a fault of its own. */
-export type RawEvent = { value: unknown } | { fault: string }
+/** One event of a request before validation; a line of NDJSON that is no JSON, for one, is an event with a fault of its own. */
+export type RawEvent = { value: unknown } | { fault: string; code?: string }
 
 export interface RawBatch {
   events: RawEvent[]
@@ -25,14 +25,15 @@ export interface RawBatch {
  * Makes the scope read bodies as bytes. Decoded output is counted chunk by chunk and cut at the limit, so a compression bomb costs
  * at most one chunk more memory than an honest body.
  */
-export function readBodiesAsBytes(app: FastifyInstance): void {
+export function readBodiesAsBytes(app: FastifyInstance, mediaTypes: string[]): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(['application/json', 'application/x-ndjson'], (request: FastifyRequest, payload: Readable) =>
+  app.addContentTypeParser(mediaTypes, (request: FastifyRequest, payload: Readable) =>
     readBody(payload, request.headers['content-encoding'] ?? 'identity'),
   )
 }
 
-async function readBody(payload: Readable, encoding: string): Promise<Buffer> {
+/** The body of a request after decoding, at most LIMITS.bodyBytes of it. */
+export async function readBody(payload: Readable, encoding: string): Promise<Buffer> {
   const name = encoding.trim().toLowerCase()
   if (name === 'identity') return collect(payload)
   const decoder = DECODERS[name]?.()
@@ -67,14 +68,18 @@ async function collect(stream: Readable): Promise<Buffer> {
 
 /** Splits a decoded body into events: one object, an array, `{ batch, sentAt }`, or one JSON text per line. */
 export function splitBody(body: Buffer, contentType: string): RawBatch {
-  if (!isUtf8(body)) throw bodyNotDecodable('The body is not valid UTF-8.')
-  const text = body.toString()
+  const text = decodeText(body)
   const batch = contentType.startsWith('application/x-ndjson') ? splitLines(text) : splitJson(text)
-  if (batch.events.length === 0) throw bodyEmpty('Send at least one event.')
-  if (batch.events.length > LIMITS.events) {
-    throw tooManyEvents(`A request may hold ${LIMITS.events} events; this one holds ${batch.events.length}.`)
-  }
+  checkCount(batch)
   return batch
+}
+
+/** Refuses a request without events, and one with more than are admitted at once. */
+export function checkCount({ events }: RawBatch): void {
+  if (events.length === 0) throw bodyEmpty('Send at least one event.')
+  if (events.length > LIMITS.events) {
+    throw tooManyEvents(`A request may hold ${LIMITS.events} events; this one holds ${events.length}.`)
+  }
 }
 
 function splitLines(text: string): RawBatch {
@@ -94,14 +99,25 @@ function parseLine(line: string): RawEvent {
   }
 }
 
-function splitJson(text: string): RawBatch {
+/** The text of a body, which has to be UTF-8. */
+export function decodeText(body: Buffer): string {
+  if (!isUtf8(body)) throw bodyNotDecodable('The body is not valid UTF-8.')
+  return body.toString()
+}
+
+/** The JSON value of a body's text. */
+export function parseJson(text: string): unknown {
   if (text.trim() === '') throw bodyEmpty('Send at least one event.')
-  let parsed: unknown
   try {
-    parsed = JSON.parse(text)
+    return JSON.parse(text)
   } catch {
+    // The parser's message quotes the input, which may hold personal data.
     throw bodyNotJson('The body is not valid JSON.')
   }
+}
+
+function splitJson(text: string): RawBatch {
+  const parsed = parseJson(text)
   if (Array.isArray(parsed)) return { events: parsed.map((value) => ({ value })), sentAt: undefined }
   if (isBatch(parsed)) return { events: parsed.batch.map((value) => ({ value })), sentAt: parsed.sentAt }
   return { events: [{ value: parsed }], sentAt: undefined }

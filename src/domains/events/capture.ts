@@ -41,7 +41,7 @@ const MAX_FUTURE_MS = 86_400_000
 
 /** Validates one event, completes it and writes it down as the row that ClickHouse will hold. Pure. */
 export function capture(raw: RawEvent, index: number, context: CaptureContext): Captured {
-  if ('fault' in raw) return reject('events.invalid_json', '', raw.fault, null)
+  if ('fault' in raw) return reject(raw.code ?? 'events.invalid_json', '', raw.fault, null)
   const { value } = raw
   if (!checker.Check(value)) return { rejection: explain(value) }
   const input = value

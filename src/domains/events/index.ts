@@ -2,6 +2,8 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Config } from '../../config.ts'
 import { createBlockingRedis } from '../../infra/redis.ts'
 import { createAdmission } from './admit.ts'
+import { allowBrowsers } from './protocols/cors.ts'
+import { sdkRoutes } from './protocols/routes.ts'
 import { eventRoutes } from './routes.ts'
 import { createIngestService } from './service.ts'
 import { createSink } from './sink.ts'
@@ -10,11 +12,14 @@ import { createTail } from './tail.ts'
 export { createProgress } from './progress.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
 
-/** The door of the pipeline: `POST /v1/events`. */
+/** The door of the pipeline: `POST /v1/events`, and the routes of other products' SDKs. */
 const eventsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
   const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
   const admit = createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
-  await app.register(eventRoutes, { ingest: createIngestService({ admit, metrics: app.metrics }), eventsPerSecond })
+  const ingest = createIngestService({ admit, metrics: app.metrics })
+  allowBrowsers(app)
+  await app.register(eventRoutes, { ingest, eventsPerSecond })
+  await app.register(sdkRoutes, { ingest, eventsPerSecond })
 }
 export default eventsPlugin
 

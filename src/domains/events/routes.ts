@@ -6,15 +6,17 @@ import { projectScope } from '../../http/access.ts'
 import { problemResponses, TimeInput, timeToMs } from '../../http/schemas.ts'
 import { setRateLimit } from '../../http/security.ts'
 import { validatorCompiler } from '../../http/validation.ts'
-import { readBodiesAsBytes, splitBody } from './body.ts'
+import { checkCount, decodeText, parseJson, type RawBatch, readBodiesAsBytes, splitBody } from './body.ts'
 import { bodyEmpty } from './errors.ts'
+import { CLOUDEVENTS_MEDIA_TYPES, fromCloudEvents } from './protocols/cloudevents.ts'
 import { BatchInput, EventInput, IngestAnswer, LIMITS } from './schemas.ts'
 import type { IngestService } from './service.ts'
 
 /** Up to this many events the answer lists every result, past it only those that were not accepted. */
 const FULL_RESULTS_MAX = 100
 
-const DESCRIPTION = `Takes one event, an array, \`{ "batch": [...], "sentAt": … }\` or one JSON text per line (application/x-ndjson);
+const DESCRIPTION = `Takes one event, an array, \`{ "batch": [...], "sentAt": … }\` or one JSON text per line (application/x-ndjson), or
+CloudEvents 1.0 as application/cloudevents+json or application/cloudevents-batch+json;
 \`Content-Encoding\` gzip, deflate, br or zstd. Up to ${LIMITS.events} events, 10 MB decoded, 256 KB per event.
 
 202 means that every event called \`accepted\` is on disk and will be stored, shown and billed once. Send a request without an answer
@@ -24,7 +26,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
   app,
   { ingest, eventsPerSecond },
 ) => {
-  readBodiesAsBytes(app)
+  readBodiesAsBytes(app, ['application/json', 'application/x-ndjson', ...CLOUDEVENTS_MEDIA_TYPES])
   // The body is bytes until it has been split, so the route's schema documents it and does not validate it.
   app.setValidatorCompiler((route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route)))
 
@@ -58,7 +60,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
     async (request, reply) => {
       const body: unknown = request.body
       if (!Buffer.isBuffer(body)) throw bodyEmpty('Send at least one event.')
-      const batch = splitBody(body, request.headers['content-type'] ?? '')
+      const batch = toBatch(body, request.headers['content-type'] ?? '')
       const { answer, burst } = await ingest({
         scope: projectScope(request),
         batch,
@@ -72,6 +74,13 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
       return reply.code(202).send({ ...answer, results })
     },
   )
+}
+
+function toBatch(body: Buffer, contentType: string): RawBatch {
+  if (!contentType.startsWith('application/cloudevents')) return splitBody(body, contentType)
+  const batch = fromCloudEvents(parseJson(decodeText(body)))
+  checkCount(batch)
+  return batch
 }
 
 function parseSentAt(sentAt: unknown): number | undefined {

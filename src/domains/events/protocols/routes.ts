@@ -1,0 +1,110 @@
+import { Value } from '@sinclair/typebox/value'
+import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import { Problem } from '../../../errors.ts'
+import { projectScope } from '../../../http/access.ts'
+import { problemResponses, TimeInput, timeToMs } from '../../../http/schemas.ts'
+import { setRateLimit } from '../../../http/security.ts'
+import { validatorCompiler } from '../../../http/validation.ts'
+import { checkCount } from '../body.ts'
+import type { IngestService } from '../service.ts'
+import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
+import type { ForeignRoute, StartRoute } from './foreign.ts'
+import { readForeignBodies } from './foreign-body.ts'
+import { POSTHOG_ROUTES } from './posthog.ts'
+import { SEGMENT_ROUTES } from './segment.ts'
+import { START_ROUTES } from './start.ts'
+
+interface Options {
+  ingest: IngestService
+  eventsPerSecond: number
+}
+
+/** Routes for the SDKs of other products: their events become native ones and pass through the same door. */
+export const sdkRoutes: FastifyPluginAsync<Options> = async (app, options) => {
+  readForeignBodies(app)
+  // A whole batch is not refused for one of its events, so the schema documents the body and `capture` validates each event.
+  app.setValidatorCompiler((route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route)))
+  const register = ({ url, aliases = [] }: { url: string; aliases?: string[] | undefined }, route: Handled) => {
+    app.route({ ...route, url })
+    for (const alias of aliases) app.route({ ...route, url: alias, schema: { ...route.schema, hide: true } })
+  }
+  for (const route of [...SEGMENT_ROUTES, ...POSTHOG_ROUTES, ...CLOUDEVENTS_ROUTES])
+    register(route, ingestRoute(route, options))
+  for (const route of START_ROUTES) register(route, startRoute(route))
+}
+
+type Handled = Omit<RouteOptions, 'url'>
+
+function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options): Handled {
+  const { operationId, summary, description, body, bodyCredential, success, overload } = route
+  return {
+    method: 'POST',
+    config: { access: 'events:write', rateLimit: false, ...(bodyCredential ? { bodyCredential } : {}) },
+    schema: {
+      ...{ operationId, summary, description, body },
+      tags: ['SDKs'],
+      response: { [success.status]: success.schema, ...problemResponses(400, 401, 403, 413, 415, 422, overload, 503) },
+    },
+    handler: async (request, reply) => {
+      const batch = route.toBatch(request.body, request.headers)
+      checkCount(batch)
+      const { answer, burst } = await ingest({
+        scope: projectScope(request),
+        batch,
+        sentAtMs: readSentAt(batch.sentAt),
+        idempotencyKey: idempotencyKey(request),
+      }).catch((error: unknown) => {
+        throw overload === 503 ? asUnavailable(error) : error
+      })
+      const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
+      setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
+      return reply.code(success.status).send(success.body(answer))
+    },
+  }
+}
+
+function startRoute({
+  method,
+  operationId,
+  summary,
+  description,
+  params,
+  mediaType,
+  schema,
+  body,
+}: StartRoute): Handled {
+  return {
+    method,
+    config: { access: 'public' },
+    // Some of these carry the key in their path, which must not reach the log of requests.
+    logLevel: 'warn',
+    schema: {
+      ...{ operationId, summary, description, ...(params ? { params } : {}) },
+      tags: ['SDKs'],
+      response: { 200: schema, ...problemResponses(400, 413, 415, 429) },
+    },
+    handler: async (request, reply) => {
+      // A page of another origin loads the script without asking by CORS.
+      reply.header('cross-origin-resource-policy', 'cross-origin')
+      const [key = ''] = Object.values(request.params as Record<string, string>)
+      return reply.type(mediaType).send(body(key))
+    },
+  }
+}
+
+/** A sender's clock is a hint: a wrong form of it is no reason to lose the batch. */
+function readSentAt(sentAt: unknown): number | undefined {
+  const ms = Value.Check(TimeInput, sentAt) ? timeToMs(sentAt) : Number.NaN
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+function idempotencyKey({ headers }: FastifyRequest): string | undefined {
+  const key = headers['idempotency-key']
+  return typeof key === 'string' && key.length > 0 && key.length <= 255 ? key : undefined
+}
+
+/** The same refusal with a status after which the client sends its events again. */
+function asUnavailable(error: unknown): unknown {
+  if (!(error instanceof Problem) || error.status !== 429) return error
+  return new Problem(error.code, 503, error.title, error.message, { headers: error.headers, cause: error })
+}

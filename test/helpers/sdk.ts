@@ -1,0 +1,120 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { eventually } from './app.ts'
+import { listen } from './live.ts'
+
+/** A stored event, its JSON columns read. */
+export interface StoredEvent {
+  message_id: string
+  event: string
+  type: string
+  user_id: string
+  anonymous_id: string
+  group_id: string
+  timestamp: string
+  sent_at: string | null
+  properties: Record<string, unknown>
+  traits: Record<string, unknown>
+  context: Record<string, unknown>
+}
+
+/** Every row of the project that was ever written, by its messageId: a copy that FINAL would hide counts here. */
+export async function storedEvents(app: FastifyInstance, projectId: string): Promise<StoredEvent[]> {
+  const result = await app.clickhouse.client.query({
+    query: 'SELECT * FROM events WHERE project_id = {projectId:String} ORDER BY message_id',
+    query_params: { projectId },
+    format: 'JSONEachRow',
+  })
+  const read = (value: unknown) => (value === '' ? {} : (JSON.parse(String(value)) as Record<string, unknown>))
+  return (await result.json<Record<keyof StoredEvent, string>>()).map((row) => ({
+    ...row,
+    properties: read(row.properties),
+    traits: read(row.traits),
+    context: read(row.context),
+  }))
+}
+
+export function storedCount(app: FastifyInstance, projectId: string, count: number): Promise<StoredEvent[]> {
+  return eventually(`storing ${count} events`, async () => {
+    const rows = await storedEvents(app, projectId)
+    return rows.length >= count && rows
+  })
+}
+
+interface Exchange {
+  method: string
+  path: string
+  headers: IncomingMessage['headers']
+  /** What the application answered, and not what the client was told. */
+  status: number
+  body: string
+}
+
+/**
+ * Stands between an SDK and the application, which then listens. It keeps what was said, and can lose answers: the application has
+ * done its work, and the client is told 503.
+ */
+export async function startRelay(t: Test, app: FastifyInstance) {
+  const target = (await listen(app)).replace('ws:', 'http:')
+  const exchanges: Exchange[] = []
+  let toLose = 0
+  const server = createServer((request, response) => {
+    void forward(request).then(({ status, headers, bytes }) => {
+      exchanges.push({
+        method: request.method ?? '',
+        path: request.url ?? '',
+        headers: request.headers,
+        status,
+        body: bytes.toString(),
+      })
+      const lose = toLose > 0 && status < 300
+      if (lose) toLose--
+      for (const [name, value] of headers) {
+        if (!['transfer-encoding', 'content-length', 'connection', 'keep-alive'].includes(name))
+          response.setHeader(name, value)
+      }
+      response.writeHead(lose ? 503 : status)
+      response.end(lose ? '' : bytes)
+    })
+  })
+
+  async function forward(request: IncomingMessage) {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const body = Buffer.concat(chunks)
+    const hops = new Set(['connection', 'host', 'content-length', 'transfer-encoding', 'keep-alive', 'expect'])
+    const headers = Object.entries(request.headers).filter(([name]) => !hops.has(name)) as [string, string][]
+    const answer = await fetch(target + request.url, {
+      method: request.method ?? 'GET',
+      headers,
+      redirect: 'manual',
+      ...(body.length > 0 ? { body } : {}),
+    })
+    return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) }
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    exchanges,
+    loseNextAnswer: () => {
+      toLose++
+    },
+    statuses: () => exchanges.map(({ status }) => status),
+  }
+}
+export type Relay = Awaited<ReturnType<typeof startRelay>>
+
+/** Takes the buffer away, waits until the application has told a client so, and brings it back. */
+export async function whileBufferIsAway(app: FastifyInstance, relay: Relay): Promise<void> {
+  app.ingestRedis.disconnect()
+  const before = relay.exchanges.length
+  await eventually('an answer without the buffer', async () => relay.exchanges.length > before)
+  await app.ingestRedis.connect()
+}
