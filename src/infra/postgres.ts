@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import fp from 'fastify-plugin'
 import pg from 'pg'
@@ -39,6 +39,11 @@ const ROLE_POWERS = `
             where schemaname = 'public' and pg_has_role(current_user, owner.oid, 'MEMBER')) as "ownsTables"
   from pg_roles where pg_has_role(current_user, oid, 'MEMBER')`
 
+/** Local to each transaction: as parameters of the connection a transaction pooler would refuse them. */
+const TIME_LIMITS = sql.raw(
+  `set_config('statement_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '15s', true)`,
+)
+
 /** Opens a pool whose only doors are `withTenant` and `withSystem`; both are one transaction, safe behind PgBouncer. */
 export function createPostgres({ url, poolMax, onConnectionError = () => {} }: PostgresOptions) {
   const pool = new pg.Pool({
@@ -46,8 +51,6 @@ export function createPostgres({ url, poolMax, onConnectionError = () => {} }: P
     max: poolMax,
     connectionTimeoutMillis: 3000,
     idleTimeoutMillis: 30_000,
-    statement_timeout: 10_000,
-    idle_in_transaction_session_timeout: 15_000,
     application_name: 'meterhouse',
   })
   // The pool listens to idle connections only: one that breaks in use would end the process without a listener of its own.
@@ -60,13 +63,13 @@ export function createPostgres({ url, poolMax, onConnectionError = () => {} }: P
    * Drizzle's own transaction on a pool keeps the connection for good when BEGIN fails, and reports a failed ROLLBACK in place of
    * what went wrong, so the connection is taken and given back here. One that is still inside a transaction is closed instead.
    */
-  async function transaction<T>(enter: SQL, fn: (tx: Transaction) => Promise<T>): Promise<T> {
+  async function transaction<T>(setting: string, value: string, fn: (tx: Transaction) => Promise<T>): Promise<T> {
     const client = await pool.connect()
     let cause: unknown
     try {
       return await drizzle(client).transaction(async (tx) => {
         try {
-          await tx.execute(enter)
+          await tx.execute(sql`select set_config(${setting}, ${value}, true), ${TIME_LIMITS}`)
           return await fn(tx)
         } catch (error) {
           cause = error
@@ -86,13 +89,12 @@ export function createPostgres({ url, poolMax, onConnectionError = () => {} }: P
      * to the transaction: nothing has to be reset, and a connection cannot carry it to the next request.
      */
     withTenant<T>(organizationId: string, fn: (tx: TenantTx) => Promise<T>): Promise<T> {
-      const enter = sql`select set_config('app.organization_id', ${organizationId}, true)`
-      return transaction(enter, (tx) => fn(tx as TenantTx))
+      return transaction('app.organization_id', organizationId, (tx) => fn(tx as TenantTx))
     },
 
     /** Runs `fn` as the system role, outside every wall. For look-ups before the organization is known, and for jobs. */
     withSystem<T>(fn: (tx: SystemTx) => Promise<T>): Promise<T> {
-      return transaction(sql`set local role meterhouse_system`, (tx) => fn(tx as SystemTx))
+      return transaction('role', 'meterhouse_system', (tx) => fn(tx as SystemTx))
     },
 
     async ping(): Promise<void> {

@@ -92,9 +92,14 @@ t.test('a fact whose publication fails is published again, and none is skipped',
 t.test('a fact is published again when the relay dies between publishing and marking', async (t) => {
   await happen(alpha, 'once more')
   let deaths = 0
+  // Nobody else may be inside a transaction just then: it would be taken for the relay.
+  const death = Promise.withResolvers<void>()
   const published = relay(t, async () => {
-    if (deaths++ === 0) await terminateRelay()
+    if (deaths++ > 0) return
+    await terminateRelay()
+    death.resolve()
   })
+  await death.promise
   await allMarked()
   t.same(steps(published), ['once more', 'once more'])
 })
