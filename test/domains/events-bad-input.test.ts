@@ -158,6 +158,20 @@ const refused: Refused[] = [
     errors: [{ path: '/0/properties/big' }],
   },
   {
+    what: 'a number that JSON reads as infinity',
+    body: '{"event":"x","properties":{"list":[{"a/b":1e400}]}}',
+    status: 422,
+    code: 'events.all_rejected',
+    errors: [{ path: '/0/properties/list/0/a~1b' }],
+  },
+  {
+    what: 'a sentAt that no column holds',
+    body: '{"batch":[{"event":"x"}],"sentAt":8640000000000000}',
+    status: 400,
+    code: 'request.invalid',
+    errors: [{ path: '/sentAt' }],
+  },
+  {
     what: 'a time in the far future',
     body: '{"event":"x","timestamp":"2999-01-01T00:00:00Z"}',
     status: 422,
@@ -284,6 +298,23 @@ t.test(
     t.match((await keyed()).json(), { accepted: 0, duplicates: 2 })
   },
 )
+
+t.test('a messageId that claims an impossible time is stored at the time of its receipt', async (t) => {
+  const ids = ['ffffffff-ffff-7fff-8fff-ffffffffffff', '00000000-0000-7000-8000-000000000000']
+  const answer = await send(JSON.stringify(ids.map((messageId) => ({ event: 'Timeless', messageId }))))
+  t.equal(answer.json().accepted, 2)
+  const days = await eventually('storing both', async () => {
+    const result = await app.clickhouse.client.query({
+      query: `SELECT toString(toDate(timestamp)) AS day, toString(toDate(received_at)) AS received FROM events FINAL
+              WHERE project_id = {projectId:String} AND event = 'Timeless'`,
+      query_params: { projectId: alpha.projectId },
+      format: 'JSONEachRow',
+    })
+    const rows = await result.json<{ day: string; received: string }>()
+    return rows.length === 2 && rows
+  })
+  for (const { day, received } of days) t.equal(day, received)
+})
 
 t.test('every content encoding of the contract is understood', async (t) => {
   const encoders = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync }

@@ -45,7 +45,7 @@ export function capture(raw: RawEvent, index: number, context: CaptureContext): 
   const { value } = raw
   if (!checker.Check(value)) return { rejection: explain(value) }
   const input = value
-  const unsafe = findUnsafe(input, '', 0)
+  const unsafe = findUnsafe(input, 0)
   if (unsafe) return reject('events.invalid_content', unsafe.path, unsafe.message, input.messageId)
   const identified = identify(input, index, context)
   const time = timeOf(input, identified.messageId, context.receivedAtMs)
@@ -81,26 +81,30 @@ interface Unsafe {
 }
 
 /** Refuses what would be stored differently from how it was sent, or could harm a reader: half characters, depth, prototypes. */
-function findUnsafe(value: unknown, path: string, depth: number): Unsafe | undefined {
+function findUnsafe(value: unknown, depth: number): Unsafe | undefined {
   if (typeof value === 'string') {
-    return value.isWellFormed() ? undefined : { path, message: 'holds half of a surrogate pair' }
+    return value.isWellFormed() ? undefined : { path: '', message: 'holds half of a surrogate pair' }
   }
-  if (typeof value === 'number' && isUnreadableInteger(value))
-    return { path, message: 'is an integer that 64 bits do not hold' }
+  if (typeof value === 'number' && !isStorableNumber(value))
+    return { path: '', message: 'is a number that is too large' }
   if (typeof value !== 'object' || value === null) return undefined
-  if (depth > LIMITS.depth) return { path, message: `is nested deeper than ${LIMITS.depth} levels` }
-  for (const [key, child] of Object.entries(value)) {
-    if (key === '__proto__') return { path: `${path}/__proto__`, message: 'is a name that may not be used' }
-    const unsafe =
-      (key.isWellFormed() ? undefined : { path, message: 'has a name with half of a surrogate pair' }) ??
-      findUnsafe(child, `${path}/${pointerSegment(key)}`, depth + 1)
-    if (unsafe) return unsafe
+  if (depth > LIMITS.depth) return { path: '', message: `is nested deeper than ${LIMITS.depth} levels` }
+  for (const key of Object.keys(value)) {
+    if (key === '__proto__') return { path: '/__proto__', message: 'is a name that may not be used' }
+    if (!key.isWellFormed()) return { path: '', message: 'has a name with half of a surrogate pair' }
+    const unsafe = findUnsafe((value as Record<string, unknown>)[key], depth + 1)
+    // The pointer is put together on the way out, since almost every event is safe.
+    if (unsafe) return { ...unsafe, path: `/${pointerSegment(key)}${unsafe.path}` }
   }
   return undefined
 }
 
-/** Integers that JSON writes as digits and no 64-bit type holds: ClickHouse would read the event's whole column as empty. */
-const isUnreadableInteger = (value: number) => (value >= 2 ** 64 || value < -(2 ** 63)) && Math.abs(value) < 1e21
+/**
+ * JSON reads 1e400 as infinity and would write null. Integers that it writes as digits and no 64-bit type holds make ClickHouse read
+ * the event's whole column as empty.
+ */
+const isStorableNumber = (value: number) =>
+  (value < 2 ** 64 && value >= -(2 ** 63)) || (Math.abs(value) >= 1e21 && Number.isFinite(value))
 
 const pointerSegment = (key: string) => key.replaceAll('~', '~0').replaceAll('/', '~1')
 
@@ -116,13 +120,26 @@ function identify(input: EventInput, index: number, context: CaptureContext) {
  * the one inside a version 7 UUID, and only then the time of receipt. A string says what is wrong.
  */
 function timeOf(input: EventInput, messageId: string, receivedAtMs: number): number | string {
-  if (input.timestamp === undefined) return uuidTime(messageId) ?? receivedAtMs
+  if (input.timestamp === undefined) {
+    const ms = uuidTime(messageId)
+    return ms === undefined || implausible(ms, receivedAtMs) ? receivedAtMs : ms
+  }
   const ms = timeToMs(input.timestamp)
-  if (Number.isNaN(ms)) return 'is not a date that exists'
-  if (ms > receivedAtMs + MAX_FUTURE_MS) return 'is more than a day in the future'
-  if (ms < receivedAtMs - MAX_PAST_MS) return 'is more than ten years in the past'
-  return ms
+  return implausible(ms, receivedAtMs) ?? ms
 }
+
+/** What is wrong with a time that a sender gives, or undefined: it must exist, and be near enough for a column to hold it. */
+function implausible(ms: number, nowMs: number): string | undefined {
+  if (Number.isNaN(ms)) return 'is not a date that exists'
+  if (ms > nowMs + MAX_FUTURE_MS) return 'is more than a day in the future'
+  if (ms < nowMs - MAX_PAST_MS) return 'is more than ten years in the past'
+  return undefined
+}
+
+const LATEST_STORABLE_MS = Date.UTC(2200, 0)
+
+/** Whether a column can hold the time. A sender's clock may be wrong by any amount, which is what \`sentAt\` is there to show. */
+export const isStorableTime = (ms: number): boolean => ms >= 0 && ms < LATEST_STORABLE_MS
 
 const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
 

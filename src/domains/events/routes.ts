@@ -7,6 +7,7 @@ import { problemResponses, TimeInput, timeToMs } from '../../http/schemas.ts'
 import { setRateLimit } from '../../http/security.ts'
 import { validatorCompiler } from '../../http/validation.ts'
 import { checkCount, decodeText, parseJson, type RawBatch, readBodiesAsBytes, splitBody } from './body.ts'
+import { isStorableTime } from './capture.ts'
 import { bodyEmpty } from './errors.ts'
 import { CLOUDEVENTS_MEDIA_TYPES, fromCloudEvents } from './protocols/cloudevents.ts'
 import { BatchInput, EventInput, IngestAnswer, LIMITS } from './schemas.ts'
@@ -86,9 +87,9 @@ function toBatch(body: Buffer, contentType: string): RawBatch {
 function parseSentAt(sentAt: unknown): number | undefined {
   if (sentAt === undefined) return undefined
   const ms = Value.Check(TimeInput, sentAt) ? timeToMs(sentAt) : Number.NaN
-  if (Number.isNaN(ms)) {
+  if (!isStorableTime(ms)) {
     throw invalidRequest('The batch is not valid.', {
-      errors: [{ path: '/sentAt', message: 'must be RFC 3339 or epoch milliseconds' }],
+      errors: [{ path: '/sentAt', message: 'must be RFC 3339 or epoch milliseconds, from 1970 to 2199' }],
     })
   }
   return ms

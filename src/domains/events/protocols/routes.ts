@@ -6,6 +6,7 @@ import { problemResponses, TimeInput, timeToMs } from '../../../http/schemas.ts'
 import { setRateLimit } from '../../../http/security.ts'
 import { validatorCompiler } from '../../../http/validation.ts'
 import { checkCount } from '../body.ts'
+import { isStorableTime } from '../capture.ts'
 import type { IngestService } from '../service.ts'
 import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
 import type { ForeignRoute, StartRoute } from './foreign.ts'
@@ -95,7 +96,7 @@ function startRoute({
 /** A sender's clock is a hint: a wrong form of it is no reason to lose the batch. */
 function readSentAt(sentAt: unknown): number | undefined {
   const ms = Value.Check(TimeInput, sentAt) ? timeToMs(sentAt) : Number.NaN
-  return Number.isNaN(ms) ? undefined : ms
+  return isStorableTime(ms) ? ms : undefined
 }
 
 function idempotencyKey({ headers }: FastifyRequest): string | undefined {
