@@ -34,7 +34,8 @@ process.disconnect?.()
 async function runTests(): Promise<number> {
   const secrets = makeSecrets()
   const log = (line: string) => console.error(line)
-  const redis = await provideRedisBinary(log)
+  // Every test file starts a Redis of its own from the binary that is then there.
+  await provideRedisBinary(log)
   const [postgres, clickhouse] = await bothStarted(
     startPostgres({ directory: join(directory, 'postgres'), secrets, durability: 'throwaway', log }),
     startClickhouse({ directory: join(directory, 'clickhouse'), password: secrets.clickhouse, log }),
@@ -47,7 +48,6 @@ async function runTests(): Promise<number> {
     TEST_POSTGRES_OWNER_PASSWORD: secrets.postgresOwner,
     TEST_POSTGRES_APP_PASSWORD: secrets.postgresApp,
     TEST_CLICKHOUSE_URL: clickhouse.url,
-    TEST_REDIS_SERVER: redis.path,
   })
 }
 

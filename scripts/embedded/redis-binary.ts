@@ -36,13 +36,6 @@ export function findRedisBinary(searchPath = process.env.PATH ?? ''): RedisBinar
   return undefined
 }
 
-/** Describes the server at a path, wherever the path came from. */
-export function redisBinaryAt(path: string): RedisBinary {
-  const binary = inspect(path, 'redis-server')
-  if (!binary) throw new Error(`${path} is not a Redis server of version ${oldestVersion.join('.')} or newer`)
-  return binary
-}
-
 function inspect(path: string, calledAs: string): RedisBinary | undefined {
   try {
     accessSync(path, constants.X_OK)
