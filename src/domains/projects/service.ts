@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { forbidden, invalidRequest } from '../../errors.ts'
+import { forbidden, invalidRequest, unavailable } from '../../errors.ts'
 import { challenge, type Permission, type Principal, type ProjectScope } from '../../http/access.ts'
 import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
@@ -43,12 +43,17 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
   })
 
   return {
-    /** Resolves a write key or an API key to its principal; throws 401 for every key that does not act, without saying why. */
+    /**
+     * Resolves a write key or an API key to its principal; throws 401 for every key that does not act, without saying why, and 503
+     * for one that cannot be looked up: a client gives up after a 401 and comes back after a 503.
+     */
     async authenticateKey(text: string): Promise<Principal> {
-      const known = isWellFormedKey(text) ? await keys.fetch(hashKey(text)) : undefined
-      const key = known?.key
+      if (!isWellFormedKey(text)) throw noSuchKey()
+      const known = await keys.fetch(hashKey(text))
+      if (!known) throw unavailable('The key cannot be checked right now. Send the same request again in a moment.')
+      const { key } = known
       if (!key || (key.expiresAt && key.expiresAt.getTime() <= Date.now())) {
-        throw challenge('The key is not known, has expired or was revoked.')
+        throw noSuchKey()
       }
       const { id, organizationId, projectId } = key
       return { kind: 'key', keyId: id, organizationId, projectId, permissions: key.scopes as Permission[] }
@@ -150,6 +155,7 @@ function viewerPermissions(own: string, asked: string): readonly Permission[] | 
   return own === asked ? ['query:read'] : undefined
 }
 
+const noSuchKey = () => challenge('The key is not known, has expired or was revoked.')
 const noSuchProject = () => projectNotFound('There is no such project.')
 const invalidField = (path: string, message: string) =>
   invalidRequest('The key cannot be made like this.', { errors: [{ path, message }] })
