@@ -89,8 +89,8 @@ export function createClickHouse({ url }: { url: string }) {
       }
     },
 
-    /** Sends NDJSON bytes as one INSERT. Settings go into the statement, so that none can outlive it on a pooled session. */
-    async insertLines(
+    /** Sends rows in RowBinary as one INSERT. Settings go into the statement, so that none can outlive it on a pooled session. */
+    async insertRows(
       table: string,
       columns: readonly string[],
       chunks: Iterable<Buffer>,
@@ -100,7 +100,7 @@ export function createClickHouse({ url }: { url: string }) {
         ([name, value]) => `${name} = ${typeof value === 'number' ? value : quote(value)}`,
       )
       const { stream } = await client.exec({
-        query: `INSERT INTO ${table} (${columns.join(', ')}) SETTINGS ${clause.join(', ')} FORMAT JSONEachRow`,
+        query: `INSERT INTO ${table} (${columns.join(', ')}) SETTINGS ${clause.join(', ')} FORMAT RowBinary`,
         values: Readable.from(chunks, { objectMode: false }),
         clickhouse_settings: { wait_end_of_query: 1 },
       })

@@ -7,14 +7,14 @@ import { newEvents, newScope, startPipeline } from '../helpers/pipeline.ts'
 const pipeline = await startPipeline(t)
 const { redis, clickhouse, keys } = pipeline
 
-type Insert = ClickHouse['insertLines']
+type Insert = ClickHouse['insertRows']
 
 /** The real store with a fault on the way to it: `fault` stands in for the first `times` inserts. */
 function faulty(times: number, fault: (insert: () => Promise<void>) => Promise<void>): ClickHouse {
   let left = times
-  const insertLines: Insert = (...args) =>
-    left-- > 0 ? fault(() => clickhouse.insertLines(...args)) : clickhouse.insertLines(...args)
-  return { ...clickhouse, insertLines }
+  const insertRows: Insert = (...args) =>
+    left-- > 0 ? fault(() => clickhouse.insertRows(...args)) : clickhouse.insertRows(...args)
+  return { ...clickhouse, insertRows }
 }
 
 const lost = () => Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
@@ -61,13 +61,13 @@ t.test('an insert whose answer was lost is found by the probe and not written ag
 t.test('a token that ClickHouse knows although the rows are gone loses nothing', (t) => {
   // The crash between the de-duplication log and the part: the first answer is lost, the repeat is dropped as a duplicate.
   let inserts = 0
-  const insertLines: Insert = async (...args) => {
+  const insertRows: Insert = async (...args) => {
     inserts += 1
     if (inserts === 1) throw lost()
     if (inserts === 2) return
-    await clickhouse.insertLines(...args)
+    await clickhouse.insertRows(...args)
   }
-  return storesExactly(t, { ...clickhouse, insertLines })
+  return storesExactly(t, { ...clickhouse, insertRows })
 })
 
 t.test('a batch that was sealed by a sink that died is resolved by the next one', async (t) => {
@@ -120,10 +120,10 @@ t.test('a sink that slept through its lease can change nothing', async (t) => {
 
 t.test('one poisoned row leaves alone and the rest of its batch is stored', async (t) => {
   const scope = newScope()
+  await clickhouse.client.command({ query: `ALTER TABLE events ADD CONSTRAINT sound CHECK event != 'Poison'` })
   const events = newEvents(40)
   await pipeline.send(scope, events.slice(0, 20))
-  const poison = `{"organization_id":"${scope.organizationId}","project_id":"${scope.projectId}","event":"Bad","message_id":"poison","timestamp":"never","received_at":"2026-01-01 00:00:00.000"}`
-  await redis.xadd(keys.stream, '*', 'o', scope.organizationId, 'p', scope.projectId, 'n', 1, 'v', '', 'b', poison)
+  await pipeline.send(scope, [{ event: 'Poison', messageId: 'poison' }])
   await pipeline.send(scope, events.slice(20))
   const sink = pipeline.sink()
   sink.start()
@@ -133,7 +133,8 @@ t.test('one poisoned row leaves alone and the rest of its batch is stored', asyn
   )
   await eventually('the others', async () => (await pipeline.stored(scope)).seen.length === 40)
   await sink.stop()
-  t.match(JSON.parse(dead), { reason: /CANNOT_PARSE|INCORRECT/, row: poison })
+  await clickhouse.client.command({ query: 'ALTER TABLE events DROP CONSTRAINT sound' })
+  t.match(JSON.parse(dead), { reason: /VIOLATED_CONSTRAINT/, row: { message_id: 'poison', event: 'Poison' } })
 })
 
 t.test('a resend past the memory of the door is seen once, and the first copy wins', async (t) => {

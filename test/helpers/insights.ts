@@ -20,7 +20,7 @@ export interface TestEvent {
   context: Record<string, unknown>
 }
 
-const COLUMNS = [
+const COLUMNS: [string, ...string[]] = [
   'organization_id',
   'project_id',
   'event',
@@ -59,9 +59,13 @@ export async function openEventStore(t: Test) {
     clickhouse,
     /** One insert, so one part: what is given in two calls meets only in FINAL or in a merge. */
     async insert(scope: ProjectScope, events: readonly Partial<TestEvent>[]) {
-      const lines = events.map((event) => JSON.stringify(toRow(scope, newEvent(event)))).join('\n')
-      const settings = { async_insert: 0, max_partitions_per_insert_block: 1000 }
-      await clickhouse.insertLines('events', COLUMNS, [Buffer.from(lines)], settings)
+      await clickhouse.client.insert({
+        table: 'events',
+        columns: COLUMNS,
+        values: events.map((event) => toRow(scope, newEvent(event))),
+        format: 'JSONEachRow',
+        clickhouse_settings: { async_insert: 0, max_partitions_per_insert_block: '1000' },
+      })
     },
     /** Keeps parts as they were inserted, so that the order in which copies of an event arrived stays visible to FINAL. */
     stopMerges: () => clickhouse.client.command({ query: `SYSTEM STOP MERGES ${database}.events` }),

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys } from '../../src/domains/events/buffer.ts'
-import { type CapturedEvent, capture } from '../../src/domains/events/capture.ts'
+import { type CapturedEvent, createCapture } from '../../src/domains/events/capture.ts'
 import { createSink } from '../../src/domains/events/sink.ts'
 import type { ProjectScope } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
@@ -33,8 +33,7 @@ export async function startPipeline(t: Test) {
 
     /** Admits events through the real door; resolves to the verdicts. */
     async send(scope: ProjectScope, events: Record<string, unknown>[], nowMs = Date.now()) {
-      const captured = events.map((value, index) => captureOne(value, index, scope, nowMs))
-      return (await admit(scope, captured, nowMs)).verdicts
+      return (await admit(scope, 'live', captureAll(events, scope, nowMs))).verdicts
     },
 
     /** A sink over the given store. */
@@ -80,9 +79,11 @@ export function newEvents(count: number): { event: string; messageId: string; ti
   }))
 }
 
-function captureOne(value: unknown, index: number, scope: ProjectScope, receivedAtMs: number): CapturedEvent {
-  const context = { ...scope, receivedAtMs, sentAtMs: undefined, idempotencyKey: undefined }
-  const outcome = capture({ value }, index, context)
-  if ('rejection' in outcome) throw new Error(JSON.stringify(outcome.rejection))
-  return outcome.event
+function captureAll(events: unknown[], scope: ProjectScope, receivedAtMs: number): CapturedEvent[] {
+  const capture = createCapture({ ...scope, receivedAtMs, sentAtMs: undefined, idempotencyKey: undefined })
+  return events.map((value, index) => {
+    const outcome = capture({ value }, index)
+    if ('rejection' in outcome) throw new Error(JSON.stringify(outcome.rejection))
+    return outcome.event
+  })
 }

@@ -1,24 +1,37 @@
--- Admission: one request's events, all or none, in one atomic step: seen before? within the burst? remember, append, count.
--- Redis writes the effects of a script to the append-only file as one transaction, so "remembered but not queued" cannot exist.
+-- Admission: the events of one or several requests of one project, each request as a whole or not at all, in one atomic step: seen
+-- before? within the burst? remember, append, count. Redis writes the effects of a script to the append-only file as one
+-- transaction, so "remembered but not queued" cannot exist.
 --
--- KEYS  1 stream   2 marks prefix   3 burst counter   4 accepted counters of this month
--- ARGV  1 window ms   2 burst limit per second   3 organization   4 project
---       5 marks: for each event 16 bytes of identity and 8 bytes of content fingerprint   6 lines joined by newlines
---       7 seconds to keep the counters
--- Returns { verdict per event: '1' new, '0' duplicate, 'c' duplicate with other content; or '' when over the burst limit,
+-- KEYS  1 stream   2 marks prefix of the project   3 burst counter   4 accepted counters of this month
+-- ARGV  1 window ms   2 burst limit per second   3 organization   4 project   5 numbers of events of the requests, comma-separated
+--       6 marks: for each event 16 bytes of identity and 8 bytes of content fingerprint   7 rows   8 hours that the events touch
+--       9 seconds to keep the counters
+-- Returns { verdict per event: '1' new, '0' duplicate, 'c' duplicate with other content, 'x' refused with its request by the burst,
 --           events left in the burst window, ms until it resets }
 local MARK_BYTES, IDENTITY_BYTES = 24, 16
 local windowMs, burstLimit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local marks = ARGV[5]
+local marks = ARGV[6]
 local count = #marks / MARK_BYTES
 
 -- The first request of a window always passes, or a batch larger than the limit could never be sent.
 local used = redis.call('INCRBY', KEYS[3], count)
 if used == count then redis.call('PEXPIRE', KEYS[3], 1000) end
 local resetMs = redis.call('PTTL', KEYS[3])
-if used > burstLimit and used ~= count then
-  redis.call('DECRBY', KEYS[3], count)
-  return { '', 0, resetMs }
+local refused = {}
+if used > burstLimit then
+  local taken, first, refusedCount = used - count, 1, 0
+  for number in string.gmatch(ARGV[5], '%d+') do
+    local size = tonumber(number)
+    if taken > 0 and taken + size > burstLimit then
+      for i = first, first + size - 1 do refused[i] = true end
+      refusedCount = refusedCount + size
+    else
+      taken = taken + size
+    end
+    first = first + size
+  end
+  if refusedCount > 0 then used = redis.call('DECRBY', KEYS[3], refusedCount) end
+  if refusedCount == count then return { string.rep('x', count), 0, resetMs } end
 end
 
 -- Two hashes of one window each: a mark lives between one and two windows, by the clock of Redis and of nobody else.
@@ -32,23 +45,28 @@ for i = 1, count do
   identities[i] = string.sub(marks, at + 1, at + IDENTITY_BYTES)
 end
 local inCurrent = redis.call('HMGET', current, unpack(identities))
-local inPrevious = redis.call('HMGET', previous, unpack(identities))
+local inPrevious = {}
+if redis.call('EXISTS', previous) == 1 then inPrevious = redis.call('HMGET', previous, unpack(identities)) end
 
 local verdicts, fresh, seen, freshCount = {}, {}, {}, 0
 for i = 1, count do
-  local identity = identities[i]
-  local fingerprint = string.sub(marks, (i - 1) * MARK_BYTES + IDENTITY_BYTES + 1, i * MARK_BYTES)
-  local known = inCurrent[i] or inPrevious[i] or seen[identity]
-  if not known then
-    seen[identity] = fingerprint
-    fresh[#fresh + 1] = identity
-    fresh[#fresh + 1] = fingerprint
-    freshCount = freshCount + 1
-    verdicts[i] = '1'
-  elseif known == fingerprint then
-    verdicts[i] = '0'
+  if refused[i] then
+    verdicts[i] = 'x'
   else
-    verdicts[i] = 'c'
+    local identity = identities[i]
+    local fingerprint = string.sub(marks, (i - 1) * MARK_BYTES + IDENTITY_BYTES + 1, i * MARK_BYTES)
+    local known = inCurrent[i] or inPrevious[i] or seen[identity]
+    if not known then
+      seen[identity] = fingerprint
+      fresh[#fresh + 1] = identity
+      fresh[#fresh + 1] = fingerprint
+      freshCount = freshCount + 1
+      verdicts[i] = '1'
+    elseif known == fingerprint then
+      verdicts[i] = '0'
+    else
+      verdicts[i] = 'c'
+    end
   end
 end
 
@@ -57,9 +75,9 @@ if freshCount > 0 then
   redis.call('HSET', current, unpack(fresh))
   redis.call('PEXPIRE', current, windowMs * 2)
   local mask = ''
-  if freshCount < count then mask = string.gsub(verdict, 'c', '0') end
-  redis.call('XADD', KEYS[1], '*', 'o', ARGV[3], 'p', ARGV[4], 'n', freshCount, 'v', mask, 'b', ARGV[6])
+  if freshCount < count then mask = string.gsub(verdict, '[^1]', '0') end
+  redis.call('XADD', KEYS[1], '*', 'o', ARGV[3], 'p', ARGV[4], 'n', freshCount, 'v', mask, 'h', ARGV[8], 'b', ARGV[7])
   redis.call('HINCRBY', KEYS[4], ARGV[3], freshCount)
-  redis.call('EXPIRE', KEYS[4], ARGV[7])
+  redis.call('EXPIRE', KEYS[4], ARGV[9])
 end
-return { verdict, burstLimit - used, resetMs }
+return { verdict, math.max(0, burstLimit - used), resetMs }

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
-import { bufferKeys, shardOf } from './buffer.ts'
+import { bufferKeys, type Lane, shardOf } from './buffer.ts'
 import type { CapturedEvent } from './capture.ts'
 import { bufferUnavailable } from './errors.ts'
+import { createGroups } from './group-commit.ts'
+import { marksOf } from './mark.ts'
 
 /** `new`: remembered, queued and counted, all on disk. `conflict`: a duplicate whose content differs from the first copy. */
 export type Verdict = 'new' | 'duplicate' | 'conflict'
@@ -22,47 +24,84 @@ interface AdmitOptions {
 }
 
 const SCRIPT = readFileSync(new URL('admit.lua', import.meta.url), 'utf8')
-const VERDICTS: Record<string, Verdict> = { '1': 'new', '0': 'duplicate', c: 'conflict' }
 const COUNTER_TTL_SECONDS = 400 * 86_400
+const GROUP_EVENTS_MAX = 2000
+const GROUP_BYTES_MAX = 1024 * 1024
+const HOUR_MS = 3_600_000
 
 type AdmitCommand = (...args: (string | number | Buffer)[]) => Promise<[Buffer, number, number]>
 
+interface AdmitRequest {
+  events: CapturedEvent[]
+  bytes: number
+}
+
 /**
  * Admission promises: when it resolves, every event that it calls new is on disk in the buffer together with the mark that
- * recognizes its copies. When it rejects nothing is known, and sending the request again is always safe.
+ * recognizes its copies. When it rejects nothing is known, and sending the request again is always safe. Requests of one project
+ * that are there at the same time share a script and an fsync; each is still taken or refused as a whole.
  */
 export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPerSecond }: AdmitOptions) {
   redis.defineCommand('admit', { numberOfKeys: 4, lua: SCRIPT })
   const admit = (redis as unknown as { admitBuffer: AdmitCommand }).admitBuffer.bind(redis)
 
-  return async (
-    { organizationId, projectId }: ProjectScope,
-    events: CapturedEvent[],
-    nowMs: number,
-  ): Promise<Admission> => {
-    const keys = bufferKeys(shardOf(organizationId, shards))
-    const accepted = keys.accepted + new Date(nowMs).toISOString().slice(0, 7)
+  async function admitGroup(scope: ProjectScope, lane: Lane, requests: AdmitRequest[]): Promise<Admission[]> {
+    const { organizationId, projectId } = scope
+    const keys = bufferKeys(shardOf(organizationId, shards), lane)
+    const events = requests.length === 1 && requests[0] ? requests[0].events : requests.flatMap(({ events }) => events)
+    const rows = Buffer.from(events.map(({ row }) => row).join(''), 'latin1')
     try {
       const [verdict, remaining, resetMs] = await admit(
         keys.stream,
-        keys.marks,
+        `${keys.marks}${projectId}:`,
         keys.burst + organizationId,
-        accepted,
+        keys.accepted + new Date().toISOString().slice(0, 7),
         deduplicationWindowMs,
         eventsPerSecond,
         organizationId,
         projectId,
-        Buffer.concat(events.map((event) => event.mark)),
-        events.map((event) => event.line).join('\n'),
+        requests.map(({ events }) => events.length).join(','),
+        marksOf(events, rows),
+        rows,
+        hoursOf(events),
         COUNTER_TTL_SECONDS,
       )
-      const verdicts =
-        verdict.length === 0 ? null : Array.from(verdict.toString('latin1'), (letter) => VERDICTS[letter] ?? 'new')
-      return { verdicts, burst: { remaining, resetMs } }
+      return answersOf(requests, verdict.toString('latin1'), { remaining, resetMs })
     } catch (error) {
       throw bufferUnavailable('The event buffer does not answer. Send the same request again in a moment.', {
         cause: error,
       })
     }
   }
+
+  const groups = createGroups<AdmitRequest, Admission>({
+    weightMax: GROUP_EVENTS_MAX,
+    bytesMax: GROUP_BYTES_MAX,
+    weigh: ({ events, bytes }) => ({ weight: events.length, bytes }),
+  })
+
+  return (scope: ProjectScope, lane: Lane, events: CapturedEvent[]): Promise<Admission> => {
+    const bytes = events.reduce((sum, { row }) => sum + row.length, 0)
+    return groups.add(`${lane}\n${scope.projectId}`, { events, bytes }, (requests) => admitGroup(scope, lane, requests))
+  }
+}
+export type Admit = ReturnType<typeof createAdmission>
+
+function answersOf(requests: AdmitRequest[], letters: string, burst: Admission['burst']): Admission[] {
+  let at = 0
+  return requests.map(({ events }) => {
+    const start = at
+    at += events.length
+    if (letters[start] === 'x') return { verdicts: null, burst: { ...burst, remaining: 0 } }
+    return { verdicts: events.map((_, index) => verdictOf(letters.charCodeAt(start + index))), burst }
+  })
+}
+
+const verdictOf = (letter: number): Verdict => (letter === 49 ? 'new' : letter === 48 ? 'duplicate' : 'conflict')
+
+/** The hours that the events touch, for whoever keeps sums by the hour. */
+function hoursOf(events: readonly CapturedEvent[]): string {
+  const hours = new Set<number>()
+  for (const { timestampMs } of events) hours.add(Math.floor(timestampMs / HOUR_MS))
+  return [...hours].join(',')
 }

@@ -4,6 +4,7 @@ import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompre
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Problem } from '../../errors.ts'
 import { bodyEmpty, bodyNotDecodable, bodyNotJson, bodyTooLarge, tooManyEvents, unsupportedEncoding } from './errors.ts'
+import { type EventFields, type PlainBody, readPlainBody, readPlainLines } from './plain-body.ts'
 import { LIMITS } from './schemas.ts'
 
 const DECODERS: Record<string, () => Transform> = {
@@ -13,8 +14,11 @@ const DECODERS: Record<string, () => Transform> = {
   zstd: createZstdDecompress,
 }
 
-/** One event of a request before validation; a line of NDJSON that is no JSON, for one, is an event with a fault of its own. */
-export type RawEvent = { value: unknown } | { fault: string; code?: string }
+/**
+ * One event of a request: valid and read, or parsed and not yet validated, or with a fault of its own, as a line of NDJSON has that is
+ * no JSON.
+ */
+export type RawEvent = { fields: EventFields } | { value: unknown } | { fault: string; code?: string }
 
 export interface RawBatch {
   events: RawEvent[]
@@ -68,11 +72,16 @@ async function collect(stream: Readable): Promise<Buffer> {
 
 /** Splits a decoded body into events: one object, an array, `{ batch, sentAt }`, or one JSON text per line. */
 export function splitBody(body: Buffer, contentType: string): RawBatch {
-  const text = decodeText(body)
-  const batch = contentType.startsWith('application/x-ndjson') ? splitLines(text) : splitJson(text)
+  refuseBadUtf8(body)
+  const areLines = contentType.startsWith('application/x-ndjson')
+  const bytes = body.toString('latin1')
+  const plain = areLines ? readPlainLines(bytes) : readPlainBody(bytes)
+  const batch = plain ? ofPlain(plain) : areLines ? splitLines(body.toString()) : splitJson(body.toString())
   checkCount(batch)
   return batch
 }
+
+const ofPlain = ({ events, sentAt }: PlainBody): RawBatch => ({ events: events.map((fields) => ({ fields })), sentAt })
 
 /** Refuses a request without events, and one with more than are admitted at once. */
 export function checkCount({ events }: RawBatch): void {
@@ -101,8 +110,12 @@ function parseLine(line: string): RawEvent {
 
 /** The text of a body, which has to be UTF-8. */
 export function decodeText(body: Buffer): string {
-  if (!isUtf8(body)) throw bodyNotDecodable('The body is not valid UTF-8.')
+  refuseBadUtf8(body)
   return body.toString()
+}
+
+function refuseBadUtf8(body: Buffer): void {
+  if (!isUtf8(body)) throw bodyNotDecodable('The body is not valid UTF-8.')
 }
 
 /** The JSON value of a body's text. */

@@ -1,74 +1,92 @@
 import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { rowEnd } from './row.ts'
+
+/** The ways through the buffer. Each is a stream with a sink of its own, so that none waits for another. */
+export const LANES = ['live', 'import', 'quarantine'] as const
+export type Lane = (typeof LANES)[number]
 
 /**
- * The event buffer: one Redis stream per shard. Everything that one organization's admission touches shares the hash tag of its
- * shard, so that admission is one script on one node, on a single Redis and on a cluster alike.
+ * The event buffer: one Redis stream per shard and lane. Everything that one organization's admission touches shares the hash tag
+ * of its shard, so that admission is one script on one node, on a single Redis and on a cluster alike.
  */
-export function bufferKeys(shard: number) {
+export function bufferKeys(shard: number, lane: Lane = 'live') {
   const tag = `mh:{${shard}}`
+  const ofLane = lane === 'live' ? tag : `${tag}:${lane}`
+  // What is in quarantine may still be sent in a better form, so it has marks and counts of its own.
+  const ofEvents = lane === 'quarantine' ? ofLane : tag
   return {
-    /** Entries in the order of admission; each holds the new events of one request. */
-    stream: `${tag}:stream`,
-    /** Prefix of the hashes that remember which events were admitted, one hash per window of time. */
-    marks: `${tag}:marks:`,
+    /** Entries in the order of admission; each holds the new events of one or several requests of one project. */
+    stream: `${ofLane}:stream`,
+    /** Prefix of the hashes that remember which events were admitted, one hash per project and window of time. */
+    marks: `${ofEvents}:marks:`,
     /** Prefix of the burst counters, one per organization. */
     burst: `${tag}:burst:`,
     /** Prefix of the counters of accepted events, one hash per calendar month with a field per organization. */
-    accepted: `${tag}:accepted:`,
+    accepted: `${ofEvents}:accepted:`,
     /** Id of the last entry that ClickHouse provably holds. */
-    cursor: `${tag}:cursor`,
+    cursor: `${ofLane}:cursor`,
     /** The batch that is being stored, written down before its insert is sent. */
-    sealed: `${tag}:sealed`,
-    /** Holder of the shard's one sink, and the number of the lease: a sink with an older number may change nothing. */
-    lease: `${tag}:lease`,
-    epoch: `${tag}:epoch`,
+    sealed: `${ofLane}:sealed`,
+    /** Holder of the one sink, and the number of the lease: a sink with an older number may change nothing. */
+    lease: `${ofLane}:lease`,
+    epoch: `${ofLane}:epoch`,
     /** Rows that ClickHouse refuses, by identity. */
     dead: `${tag}:dead`,
   }
 }
 
+const shardNumbers = new LRUCache<string, number>({ max: 10_000 })
+
 /** The shard of an organization. Stable for a given number of shards. */
 export function shardOf(organizationId: string, shards: number): number {
-  return createHash('sha256').update(organizationId).digest().readUInt32BE(0) % shards
+  let number = shardNumbers.get(organizationId)
+  if (number === undefined) {
+    number = createHash('sha256').update(organizationId).digest().readUInt32BE(0)
+    shardNumbers.set(organizationId, number)
+  }
+  return number % shards
 }
 
 export interface BufferEntry {
   id: string
   projectId: string
   organizationId: string
-  rows: number
-  /** '1' for each event that was new and '0' for each that was not, in the order of the lines; '' when all were new. */
+  /** How many of the rows are new. */
+  count: number
+  /** '1' for each row that is new and '0' for each that is not, in their order; '' when all are new. */
   mask: string
-  /** ClickHouse rows as JSON lines, joined by newlines, the ones that were not new included. */
-  lines: Buffer
+  /** The hours that the events touch, as epoch milliseconds divided by 3,600,000. */
+  hours: number[]
+  /** ClickHouse rows as RowBinary, the ones that are not new included. */
+  rows: Buffer
 }
 
 /** A stream entry as ioredis returns it from a Buffer command. */
 export type RawEntry = [id: Buffer, fields: Buffer[]]
 
-/** Inverse of the XADD in admit.lua: o, p, n, v, b. */
+/** Inverse of the XADD in admit.lua: o, p, n, v, h, b. */
 export function decodeEntry([id, fields]: RawEntry): BufferEntry {
-  const [, organizationId, , projectId, , rows, , mask, , lines] = fields
-  if (!organizationId || !projectId || !rows || !mask || !lines)
+  const [, organizationId, , projectId, , count, , mask, , hours, , rows] = fields
+  if (!organizationId || !projectId || !count || !mask || !hours || !rows)
     throw new Error(`buffer entry ${id} is not one of ours`)
   return {
     id: id.toString(),
     organizationId: organizationId.toString(),
     projectId: projectId.toString(),
-    rows: Number(rows),
+    count: Number(count),
     mask: mask.toString('latin1'),
-    lines,
+    hours: hours.toString().split(',').map(Number),
+    rows,
   }
 }
 
-/** The lines of the entry's new events. */
-export function* newLines({ mask, lines }: BufferEntry): Generator<Buffer> {
-  let start = 0
-  for (let index = 0; start <= lines.length; index++) {
-    const newline = lines.indexOf(10, start)
-    const end = newline === -1 ? lines.length : newline
-    if (mask === '' || mask[index] === '1') yield lines.subarray(start, end)
-    start = end + 1
+/** The entry's new rows. */
+export function* newRows({ mask, rows }: BufferEntry): Generator<Buffer> {
+  for (let start = 0, index = 0; start < rows.length; index++) {
+    const end = rowEnd(rows, start)
+    if (mask === '' || mask[index] === '1') yield rows.subarray(start, end)
+    start = end
   }
 }
 

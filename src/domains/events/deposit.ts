@@ -4,31 +4,15 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import type { Metrics } from '../../infra/metrics.ts'
-import { type Batch, batchBody, batchRows, linesBody, type Row, rowIdentity } from './batch.ts'
-
-const COLUMNS = [
-  'organization_id',
-  'project_id',
-  'event',
-  'timestamp',
-  'message_id',
-  'type',
-  'user_id',
-  'anonymous_id',
-  'group_id',
-  'properties',
-  'traits',
-  'context',
-  'sent_at',
-  'received_at',
-]
+import { type Batch, batchBody, batchRows, type Row, rowIdentity } from './batch.ts'
+import { COLUMNS } from './row.ts'
 
 /**
  * Answers of ClickHouse that blame the rows, so that sending them again cannot help: CANNOT_PARSE_TEXT, _QUOTED_STRING,
  * _INPUT_ASSERTION_FAILED, CANNOT_READ_ALL_DATA, CANNOT_PARSE_DATE, _DATETIME, TYPE_MISMATCH, ARGUMENT_OUT_OF_BOUND,
- * CANNOT_PARSE_NUMBER, INCORRECT_DATA, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE.
+ * CANNOT_PARSE_NUMBER, INCORRECT_DATA, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, VIOLATED_CONSTRAINT.
  */
-const ROW_FAULTS = new Set(['6', '26', '27', '33', '38', '41', '53', '69', '72', '117', '321'])
+const ROW_FAULTS = new Set(['6', '26', '27', '33', '38', '41', '53', '69', '72', '117', '321', '469'])
 const BACKOFF_MIN_MS = 250
 const BACKOFF_MAX_MS = 30_000
 
@@ -88,7 +72,10 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
   /** Halves a refused batch until the rows at fault stand alone; only those leave, the rest is stored. */
   async function insertOrBisect(rows: Row[], token: string): Promise<void> {
     try {
-      await insert(linesBody(rows.map((row) => row.line)), token)
+      await insert(
+        rows.map((row) => row.bytes),
+        token,
+      )
     } catch (error) {
       if (!isRowFault(error)) throw error
       const [row] = rows
@@ -100,12 +87,10 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
   }
 
   function insert(body: Iterable<Buffer>, token: string): Promise<void> {
-    return clickhouse.insertLines('events', COLUMNS, body, {
+    return clickhouse.insertRows('events', COLUMNS, body, {
       async_insert: 0,
       insert_deduplicate: 1,
       insert_deduplication_token: token,
-      input_format_parallel_parsing: 0,
-      input_format_allow_errors_num: 0,
       max_insert_block_size: 1_000_000,
       max_partitions_per_insert_block: 0,
     })
@@ -113,11 +98,7 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
 
   /** Keeps a row that ClickHouse refuses, under its identity, so that burying it twice changes nothing. */
   async function bury(row: Row, error: ClickHouseError): Promise<void> {
-    await redis.hset(
-      deadKey,
-      row.identity,
-      JSON.stringify({ reason: `${error.type} (${error.code})`, row: row.line.toString() }),
-    )
+    await redis.hset(deadKey, row.identity, JSON.stringify({ reason: `${error.type} (${error.code})`, row: row.event }))
     dead.add(row.identity)
     metrics.deadLetters.inc()
     log.error({ code: error.code, type: error.type }, 'ClickHouse refuses a row; it was set aside')
@@ -126,15 +107,15 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
   /** The rows of a batch that ClickHouse does not hold, by identity, copies that a merge has already joined included. */
   async function absentRows(batch: Batch): Promise<Row[]> {
     const rows = [...batchRows(batch)]
-    const times = rows.map((row) => row.receivedAt).sort()
+    const times = rows.map(({ event }) => event.received_at).sort((left, right) => left - right)
     const result = await clickhouse.client.query({
       query: `SELECT project_id, message_id FROM events
               WHERE received_at BETWEEN {first:DateTime64(3, 'UTC')} AND {last:DateTime64(3, 'UTC')}
                 AND organization_id IN {organizations:Array(String)}`,
       query_params: {
-        first: times.at(0),
-        last: times.at(-1),
-        organizations: [...new Set(rows.map((row) => row.organizationId))],
+        first: toClickHouseTime(times.at(0) ?? 0),
+        last: toClickHouseTime(times.at(-1) ?? 0),
+        organizations: [...new Set(rows.map(({ event }) => event.organization_id))],
       },
       format: 'JSONCompactEachRow',
     })
@@ -145,6 +126,9 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
     return rows.filter((row) => !stored.has(row.identity) && !dead.has(row.identity))
   }
 }
+
+/** `2026-01-31 23:59:59.999`, in UTC, which is the zone of the columns. */
+const toClickHouseTime = (ms: number) => new Date(ms).toISOString().replace('T', ' ').slice(0, 23)
 
 const isRowFault = (error: unknown): error is ClickHouseError =>
   error instanceof ClickHouseError && ROW_FAULTS.has(error.code)

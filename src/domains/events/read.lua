@@ -9,7 +9,7 @@ while true do
   local page = redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', step)
   for _, entry in ipairs(page) do
     local fields = entry[2]
-    local rows, size = tonumber(fields[6]), #fields[10]
+    local rows, size = tonumber(fields[6]), #fields[12]
     if #taken > 0 and (rows > rowsLeft or size > bytesLeft) then return taken end
     taken[#taken + 1] = entry
     last = entry[1]

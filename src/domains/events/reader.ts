@@ -36,15 +36,15 @@ export function createReader({ redis, blockingRedis, stream, rowsMax, flushInter
       await blockingRedis.xread('COUNT', 1, 'BLOCK', IDLE_BLOCK_MS, 'STREAMS', stream, after)
       return []
     }
-    const bytes = BYTES_MAX - entries.reduce((sum, entry) => sum + entry.lines.length, 0)
-    const rows = rowsMax - entries.reduce((sum, entry) => sum + entry.rows, 0)
+    const bytes = BYTES_MAX - entries.reduce((sum, entry) => sum + entry.rows.length, 0)
+    const rows = rowsMax - entries.reduce((sum, entry) => sum + entry.count, 0)
     const waitMs = flushIntervalMs - (Date.now() - idToMs(first.id))
     if (bytes <= 0 || rows <= 0 || waitMs <= 0) return entries
     await delay(Math.min(waitMs, flushIntervalMs), undefined, { signal })
     const company = await read(last.id, bytes, rows)
     // A single entry may exceed what is left; it begins the next batch then.
     const fits =
-      company.length > 1 || (company[0] !== undefined && company[0].rows <= rows && company[0].lines.length <= bytes)
+      company.length > 1 || (company[0] !== undefined && company[0].count <= rows && company[0].rows.length <= bytes)
     return fits ? [...entries, ...company] : entries
   }
 }

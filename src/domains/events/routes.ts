@@ -64,6 +64,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
       const batch = toBatch(body, request.headers['content-type'] ?? '')
       const { answer, burst } = await ingest({
         scope: projectScope(request),
+        lane: 'live',
         batch,
         sentAtMs: parseSentAt(batch.sentAt),
         idempotencyKey: request.headers['idempotency-key'],

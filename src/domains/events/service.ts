@@ -1,18 +1,20 @@
 import type { ProjectScope } from '../../http/access.ts'
 import type { Metrics } from '../../infra/metrics.ts'
-import type { Admission, Verdict } from './admit.ts'
+import type { Admission, Admit, Verdict } from './admit.ts'
 import type { RawBatch } from './body.ts'
-import { type CapturedEvent, capture, type Rejection } from './capture.ts'
+import type { Lane } from './buffer.ts'
+import { type CapturedEvent, createCapture, type Rejection } from './capture.ts'
 import { allRejected, burstExceeded } from './errors.ts'
 import type { EventResult, IngestAnswer } from './schemas.ts'
 
 interface Dependencies {
-  admit: (scope: ProjectScope, events: CapturedEvent[], nowMs: number) => Promise<Admission>
+  admit: Admit
   metrics: Metrics
 }
 
 interface IngestRequest {
   scope: ProjectScope
+  lane: Exclude<Lane, 'quarantine'>
   batch: RawBatch
   sentAtMs: number | undefined
   idempotencyKey: string | undefined
@@ -28,12 +30,11 @@ const CONFLICT = {
 export function createIngestService({ admit, metrics }: Dependencies) {
   /** Takes one request: resolves once every valid event of it is on disk. Rejects with 422 when none is valid, 429, 503. */
   return async function ingest(request: IngestRequest): Promise<{ answer: IngestAnswer; burst: Admission['burst'] }> {
-    const { scope, batch, sentAtMs, idempotencyKey } = request
-    const receivedAtMs = Date.now()
-    const context = { ...scope, receivedAtMs, sentAtMs, idempotencyKey }
+    const { scope, lane, batch, sentAtMs, idempotencyKey } = request
+    const capture = createCapture({ ...scope, receivedAtMs: Date.now(), sentAtMs, idempotencyKey })
     const captured: CapturedEvent[] = []
     const results = batch.events.map((raw, index) => {
-      const outcome = capture(raw, index, context)
+      const outcome = capture(raw, index)
       if ('rejection' in outcome) return { index, rejection: outcome.rejection }
       captured.push(outcome.event)
       return { index, event: outcome.event }
@@ -42,7 +43,7 @@ export function createIngestService({ admit, metrics }: Dependencies) {
     if (captured.length === 0)
       throw refusal(results.map(({ rejection }) => rejection).filter((fault) => fault !== undefined))
 
-    const { verdicts, burst } = await admit(scope, captured, receivedAtMs)
+    const { verdicts, burst } = await admit(scope, lane, captured)
     if (!verdicts) {
       const seconds = Math.max(1, Math.ceil(burst.resetMs / 1000))
       throw burstExceeded(`The organization sends more events per second than it may. Try again in ${seconds} s.`, {

@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
-import { type BufferEntry, bufferKeys, decodeEntry, newLines, type RawEntry, shardOf } from './buffer.ts'
+import { type BufferEntry, bufferKeys, decodeEntry, newRows, type RawEntry, shardOf } from './buffer.ts'
+import { decodeRow, type EventRow } from './row.ts'
 
 /** An event as a live reader sees it: `id` is its place in the buffer, to resume from. */
 export interface LiveEvent {
@@ -134,27 +135,25 @@ async function newestId(redis: Redis, shard: number): Promise<string> {
 }
 
 function liveEvents(entry: BufferEntry): LiveEvent[] {
-  return Array.from(newLines(entry), (line, index) => ({
-    id: `${entry.id}.${index}`,
-    event: toEvent(JSON.parse(line.toString())),
-  }))
+  return Array.from(newRows(entry), (row, index) => ({ id: `${entry.id}.${index}`, event: toEvent(decodeRow(row)) }))
 }
 
-const toIso = (text: string) => `${text.replace(' ', 'T')}Z`
+const toIso = (ms: number) => new Date(ms).toISOString()
+const bag = (text: string): unknown => (text === '' ? {} : JSON.parse(text))
 
-function toEvent(row: Record<string, unknown>): Record<string, unknown> {
+function toEvent(row: EventRow): Record<string, unknown> {
   return {
     messageId: row.message_id,
     event: row.event,
     type: row.type,
-    userId: row.user_id ?? null,
-    anonymousId: row.anonymous_id ?? null,
-    groupId: row.group_id ?? null,
-    timestamp: toIso(String(row.timestamp)),
-    receivedAt: toIso(String(row.received_at)),
-    properties: row.properties ?? {},
-    traits: row.traits ?? {},
-    context: row.context ?? {},
+    userId: row.user_id || null,
+    anonymousId: row.anonymous_id || null,
+    groupId: row.group_id || null,
+    timestamp: toIso(row.timestamp),
+    receivedAt: toIso(row.received_at),
+    properties: bag(row.properties),
+    traits: bag(row.traits),
+    context: bag(row.context),
   }
 }
 

@@ -51,6 +51,7 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
       checkCount(batch)
       const { answer, burst } = await ingest({
         scope: projectScope(request),
+        lane: 'live',
         batch,
         sentAtMs: readSentAt(batch.sentAt),
         idempotencyKey: idempotencyKey(request),
