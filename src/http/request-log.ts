@@ -32,6 +32,13 @@ export function loggerOptions({ level, format }: Config['log'], isTerminal: bool
   }
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** For routes whose successes are so many that they are counted and not logged. */
+    logsFailuresOnly?: boolean
+  }
+}
+
 /** One line per request, when it has been answered, and the request id on every answer. */
 export default fp(
   async (app) => {
@@ -39,6 +46,7 @@ export default fp(
       reply.header('x-request-id', request.id)
     })
     app.addHook('onResponse', async (request, reply) => {
+      if (request.routeOptions.config.logsFailuresOnly && reply.statusCode < 400) return
       const traceId = TRACEPARENT.exec(String(request.headers.traceparent ?? ''))?.[1]
       const level = reply.statusCode >= 500 ? 'error' : 'info'
       request.log[level](

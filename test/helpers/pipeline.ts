@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys } from '../../src/domains/events/buffer.ts'
 import { type CapturedEvent, createCapture } from '../../src/domains/events/capture.ts'
+import { packEvents } from '../../src/domains/events/pack.ts'
 import { createSink } from '../../src/domains/events/sink.ts'
 import type { ProjectScope } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
@@ -33,7 +34,7 @@ export async function startPipeline(t: Test) {
 
     /** Admits events through the real door; resolves to the verdicts. */
     async send(scope: ProjectScope, events: Record<string, unknown>[], nowMs = Date.now()) {
-      return (await admit(scope, 'live', captureAll(events, scope, nowMs))).verdicts
+      return (await admit(scope, 'live', packEvents(captureAll(events, scope, nowMs)))).verdicts
     },
 
     /** A sink over the given store. */

@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
 import { bufferKeys, type Lane, shardOf } from './buffer.ts'
-import type { CapturedEvent } from './capture.ts'
 import { bufferUnavailable } from './errors.ts'
 import { createGroups } from './group-commit.ts'
-import { marksOf } from './mark.ts'
+import { joinPacked, type PackedEvents } from './pack.ts'
 
 /** `new`: remembered, queued and counted, all on disk. `conflict`: a duplicate whose content differs from the first copy. */
 export type Verdict = 'new' | 'duplicate' | 'conflict'
@@ -27,14 +26,8 @@ const SCRIPT = readFileSync(new URL('admit.lua', import.meta.url), 'utf8')
 const COUNTER_TTL_SECONDS = 400 * 86_400
 const GROUP_EVENTS_MAX = 2000
 const GROUP_BYTES_MAX = 1024 * 1024
-const HOUR_MS = 3_600_000
 
 type AdmitCommand = (...args: (string | number | Buffer)[]) => Promise<[Buffer, number, number]>
-
-interface AdmitRequest {
-  events: CapturedEvent[]
-  bytes: number
-}
 
 /**
  * Admission promises: when it resolves, every event that it calls new is on disk in the buffer together with the mark that
@@ -45,11 +38,10 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
   redis.defineCommand('admit', { numberOfKeys: 4, lua: SCRIPT })
   const admit = (redis as unknown as { admitBuffer: AdmitCommand }).admitBuffer.bind(redis)
 
-  async function admitGroup(scope: ProjectScope, lane: Lane, requests: AdmitRequest[]): Promise<Admission[]> {
+  async function admitGroup(scope: ProjectScope, lane: Lane, requests: PackedEvents[]): Promise<Admission[]> {
     const { organizationId, projectId } = scope
     const keys = bufferKeys(shardOf(organizationId, shards), lane)
-    const events = requests.length === 1 && requests[0] ? requests[0].events : requests.flatMap(({ events }) => events)
-    const rows = Buffer.from(events.map(({ row }) => row).join(''), 'latin1')
+    const { rows, marks, hours } = joinPacked(requests)
     try {
       const [verdict, remaining, resetMs] = await admit(
         keys.stream,
@@ -60,10 +52,10 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
         eventsPerSecond,
         organizationId,
         projectId,
-        requests.map(({ events }) => events.length).join(','),
-        marksOf(events, rows),
+        requests.map(({ ids }) => ids.length).join(','),
+        marks,
         rows,
-        hoursOf(events),
+        hours.join(','),
         COUNTER_TTL_SECONDS,
       )
       return answersOf(requests, verdict.toString('latin1'), { remaining, resetMs })
@@ -74,34 +66,25 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
     }
   }
 
-  const groups = createGroups<AdmitRequest, Admission>({
+  const groups = createGroups<PackedEvents, Admission>({
     weightMax: GROUP_EVENTS_MAX,
     bytesMax: GROUP_BYTES_MAX,
-    weigh: ({ events, bytes }) => ({ weight: events.length, bytes }),
+    weigh: ({ ids, rows }) => ({ weight: ids.length, bytes: rows.length }),
   })
 
-  return (scope: ProjectScope, lane: Lane, events: CapturedEvent[]): Promise<Admission> => {
-    const bytes = events.reduce((sum, { row }) => sum + row.length, 0)
-    return groups.add(`${lane}\n${scope.projectId}`, { events, bytes }, (requests) => admitGroup(scope, lane, requests))
-  }
+  return (scope: ProjectScope, lane: Lane, events: PackedEvents): Promise<Admission> =>
+    groups.add(`${lane}\n${scope.projectId}`, events, (requests) => admitGroup(scope, lane, requests))
 }
 export type Admit = ReturnType<typeof createAdmission>
 
-function answersOf(requests: AdmitRequest[], letters: string, burst: Admission['burst']): Admission[] {
+function answersOf(requests: PackedEvents[], letters: string, burst: Admission['burst']): Admission[] {
   let at = 0
-  return requests.map(({ events }) => {
+  return requests.map(({ ids }) => {
     const start = at
-    at += events.length
+    at += ids.length
     if (letters[start] === 'x') return { verdicts: null, burst: { ...burst, remaining: 0 } }
-    return { verdicts: events.map((_, index) => verdictOf(letters.charCodeAt(start + index))), burst }
+    return { verdicts: ids.map((_, index) => verdictOf(letters.charCodeAt(start + index))), burst }
   })
 }
 
 const verdictOf = (letter: number): Verdict => (letter === 49 ? 'new' : letter === 48 ? 'duplicate' : 'conflict')
-
-/** The hours that the events touch, for whoever keeps sums by the hour. */
-function hoursOf(events: readonly CapturedEvent[]): string {
-  const hours = new Set<number>()
-  for (const { timestampMs } of events) hours.add(Math.floor(timestampMs / HOUR_MS))
-  return [...hours].join(',')
-}

@@ -23,6 +23,8 @@ export interface CapturedEvent {
   timestampMs: number
   /** The row that ClickHouse will hold. */
   row: ByteString
+  /** Where in the row the bytes of the messageId stand. */
+  idPlace: { start: number; end: number }
   /** How many of the row's first bytes a copy of the event repeats: what the sender said. */
   contentBytes: number
 }
@@ -53,11 +55,13 @@ export function createCapture(context: CaptureContext): (raw: RawEvent, index: n
     const identified = identify(fields, index, context)
     const time = timeOf(fields, identified.messageId, context.receivedAtMs)
     if (typeof time === 'string') return reject('events.invalid_timestamp', '/timestamp', time, identified.messageId)
-    const content = owner + contentColumns(fields, identified.idBytes)
+    const upToId = owner + stringColumn(fields.event) + stringColumn(identified.idBytes)
+    const content = upToId + contentAfterId(fields)
     const row = content + timeColumn(time) + stamps
     const contentBytes = fields.timestamp === undefined ? content.length : content.length + 8
-    const { messageId, retryStable } = identified
-    return { event: { messageId, retryStable, timestampMs: time, row, contentBytes } }
+    const { messageId, idBytes, retryStable } = identified
+    const idPlace = { start: upToId.length - idBytes.length, end: upToId.length }
+    return { event: { messageId, retryStable, timestampMs: time, row, idPlace, contentBytes } }
   }
 }
 
@@ -65,10 +69,8 @@ function reject(code: string, path: string, message: string, messageId: string |
   return { rejection: { code, path, message, messageId } }
 }
 
-/** The columns of what the sender said, in the order of COLUMNS. */
-const contentColumns = (fields: EventFields, messageId: ByteString): ByteString =>
-  stringColumn(fields.event) +
-  stringColumn(messageId) +
+/** The other columns of what the sender said, in the order of COLUMNS. */
+const contentAfterId = (fields: EventFields): ByteString =>
   stringColumn(fields.type) +
   stringColumn(fields.userId) +
   stringColumn(fields.anonymousId) +

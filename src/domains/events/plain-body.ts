@@ -123,10 +123,18 @@ const NAMES_BY_LENGTH: Record<number, readonly Name[]> = {
 function readEvent(text: ByteString, at: number): { fields: EventFields; end: number } | null {
   if (text[at] !== '{') return null
   names.reset()
-  const fields = {
-    ...{ event: '', messageId: '', type: '', userId: '', anonymousId: '', groupId: '' },
-    ...{ timestamp: undefined, properties: '', traits: '', context: '' },
-  } as EventFields
+  const fields: EventFields = {
+    event: '',
+    messageId: '',
+    type: '',
+    userId: '',
+    anonymousId: '',
+    groupId: '',
+    timestamp: undefined,
+    properties: '',
+    traits: '',
+    context: '',
+  }
   let position = skipSpace(text, at + 1)
   for (;;) {
     const nameEnd = skipPlainString(text, position)

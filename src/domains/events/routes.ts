@@ -1,17 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import type { FastifyRequest } from 'fastify'
 import { invalidRequest } from '../../errors.ts'
 import { projectScope } from '../../http/access.ts'
 import { problemResponses, TimeInput, timeToMs } from '../../http/schemas.ts'
 import { setRateLimit } from '../../http/security.ts'
 import { validatorCompiler } from '../../http/validation.ts'
+import { answerText } from './answer-text.ts'
 import { checkCount, decodeText, parseJson, type RawBatch, readBodiesAsBytes, splitBody } from './body.ts'
 import { isStorableTime } from './capture.ts'
 import { bodyEmpty } from './errors.ts'
 import { CLOUDEVENTS_MEDIA_TYPES, fromCloudEvents } from './protocols/cloudevents.ts'
 import { BatchInput, EventInput, IngestAnswer, LIMITS } from './schemas.ts'
-import type { IngestService } from './service.ts'
+import type { IngestRequest, IngestService } from './service.ts'
 
 /** Up to this many events the answer lists every result, past it only those that were not accepted. */
 const FULL_RESULTS_MAX = 100
@@ -34,7 +36,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
   app.post(
     '/v1/events',
     {
-      config: { access: 'events:write', rateLimit: false },
+      config: { access: 'events:write', rateLimit: false, logsFailuresOnly: true },
       bodyLimit: LIMITS.bodyBytes,
       schema: {
         operationId: 'ingestEvents',
@@ -59,23 +61,21 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
       },
     },
     async (request, reply) => {
-      const body: unknown = request.body
-      if (!Buffer.isBuffer(body)) throw bodyEmpty('Send at least one event.')
-      const batch = toBatch(body, request.headers['content-type'] ?? '')
-      const { answer, burst } = await ingest({
-        scope: projectScope(request),
-        lane: 'live',
-        batch,
-        sentAtMs: parseSentAt(batch.sentAt),
-        idempotencyKey: request.headers['idempotency-key'],
-      })
+      const { answer, burst } = await ingest(ingestRequest(request))
       const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
       setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
-      const all = request.query.verbose || answer.results.length <= FULL_RESULTS_MAX
-      const results = all ? answer.results : answer.results.filter(({ status }) => status !== 'accepted')
-      return reply.code(202).send({ ...answer, results })
+      const listsAll = request.query.verbose || answer.results.length <= FULL_RESULTS_MAX
+      return reply.code(202).type('application/json; charset=utf-8').send(answerText(answer, listsAll))
     },
   )
+}
+
+function ingestRequest(request: FastifyRequest): IngestRequest {
+  const body: unknown = request.body
+  if (!Buffer.isBuffer(body)) throw bodyEmpty('Send at least one event.')
+  const batch = toBatch(body, request.headers['content-type'] ?? '')
+  const idempotencyKey = request.headers['idempotency-key'] as string | undefined
+  return { scope: projectScope(request), lane: 'live', batch, sentAtMs: parseSentAt(batch.sentAt), idempotencyKey }
 }
 
 function toBatch(body: Buffer, contentType: string): RawBatch {

@@ -5,6 +5,7 @@ import type { RawBatch } from './body.ts'
 import type { Lane } from './buffer.ts'
 import { type CapturedEvent, createCapture, type Rejection } from './capture.ts'
 import { allRejected, burstExceeded } from './errors.ts'
+import { messageIdOf, type PackedEvents, packEvents } from './pack.ts'
 import type { EventResult, IngestAnswer } from './schemas.ts'
 
 interface Dependencies {
@@ -12,12 +13,17 @@ interface Dependencies {
   metrics: Metrics
 }
 
-interface IngestRequest {
+export interface IngestRequest {
   scope: ProjectScope
   lane: Exclude<Lane, 'quarantine'>
   batch: RawBatch
   sentAtMs: number | undefined
   idempotencyKey: string | undefined
+}
+
+export interface Ingested {
+  answer: IngestAnswer
+  burst: Admission['burst']
 }
 
 export type IngestService = ReturnType<typeof createIngestService>
@@ -29,52 +35,77 @@ const CONFLICT = {
 
 export function createIngestService({ admit, metrics }: Dependencies) {
   /** Takes one request: resolves once every valid event of it is on disk. Rejects with 422 when none is valid, 429, 503. */
-  return async function ingest(request: IngestRequest): Promise<{ answer: IngestAnswer; burst: Admission['burst'] }> {
-    const { scope, lane, batch, sentAtMs, idempotencyKey } = request
-    const capture = createCapture({ ...scope, receivedAtMs: Date.now(), sentAtMs, idempotencyKey })
-    const captured: CapturedEvent[] = []
-    const results = batch.events.map((raw, index) => {
-      const outcome = capture(raw, index)
-      if ('rejection' in outcome) return { index, rejection: outcome.rejection }
-      captured.push(outcome.event)
-      return { index, event: outcome.event }
-    })
-    metrics.events.inc({ verdict: 'rejected' }, results.length - captured.length)
-    if (captured.length === 0)
-      throw refusal(results.map(({ rejection }) => rejection).filter((fault) => fault !== undefined))
+  return function ingest(request: IngestRequest): Promise<Ingested> {
+    // From here on nothing refers to the request's text, so that what waits for the buffer is small.
+    return settle(request.scope, request.lane, prepare(request))
+  }
 
-    const { verdicts, burst } = await admit(scope, lane, captured)
-    if (!verdicts) {
-      const seconds = Math.max(1, Math.ceil(burst.resetMs / 1000))
-      throw burstExceeded(`The organization sends more events per second than it may. Try again in ${seconds} s.`, {
-        headers: { 'retry-after': String(seconds) },
-      })
-    }
-    let position = 0
-    const answered = results.map(({ index, event, rejection }) =>
-      event ? admitted(index, event, verdicts[position++] ?? 'new') : rejected(index, rejection),
-    )
-    return { answer: summarize(answered, verdicts, metrics), burst }
+  async function settle(scope: ProjectScope, lane: Lane, { packed, rejections }: Prepared): Promise<Ingested> {
+    const rejected = rejections.filter((rejection) => rejection !== undefined)
+    metrics.events.inc({ verdict: 'rejected' }, rejected.length)
+    if (packed.ids.length === 0) throw refusal(rejected)
+    const { verdicts, burst } = await admit(scope, lane, packed)
+    if (!verdicts) throw overBurst(burst)
+    return { answer: answerOf(packed, rejections, verdicts, metrics), burst }
   }
 }
 
-function admitted(index: number, { messageId, retryStable }: CapturedEvent, verdict: Verdict): EventResult {
-  if (verdict === 'new')
-    return { index, messageId, status: 'accepted', ...(retryStable ? {} : { deduplication: 'none' }) }
-  return { index, messageId, status: 'duplicate', ...(verdict === 'conflict' ? CONFLICT : {}) }
+interface Prepared {
+  packed: PackedEvents
+  /** For each event of the request, why it was not captured, or undefined. */
+  rejections: (Rejection | undefined)[]
 }
 
-function rejected(index: number, { code, path, message, messageId }: Rejection): EventResult {
-  return { index, messageId, status: 'rejected', code, message: path ? `${path}: ${message}` : message }
+function prepare({ scope, batch, sentAtMs, idempotencyKey }: IngestRequest): Prepared {
+  const capture = createCapture({ ...scope, receivedAtMs: Date.now(), sentAtMs, idempotencyKey })
+  const captured: CapturedEvent[] = []
+  const rejections = batch.events.map((raw, index) => {
+    const outcome = capture(raw, index)
+    if ('rejection' in outcome) return outcome.rejection
+    captured.push(outcome.event)
+    return undefined
+  })
+  return { packed: packEvents(captured), rejections }
 }
 
-function summarize(results: EventResult[], verdicts: Verdict[], metrics: Metrics): IngestAnswer {
-  const count = (status: EventResult['status']) => results.filter((result) => result.status === status).length
-  const answer = { accepted: count('accepted'), duplicates: count('duplicate'), rejected: count('rejected'), results }
-  metrics.events.inc({ verdict: 'accepted' }, answer.accepted)
-  metrics.events.inc({ verdict: 'duplicate' }, answer.duplicates)
-  metrics.conflicts.inc(verdicts.filter((verdict) => verdict === 'conflict').length)
-  return answer
+function answerOf(
+  packed: PackedEvents,
+  rejections: Prepared['rejections'],
+  verdicts: Verdict[],
+  metrics: Metrics,
+): IngestAnswer {
+  let position = 0
+  let duplicates = 0
+  let conflicts = 0
+  const results = rejections.map((rejection, index): EventResult => {
+    if (rejection) return rejectedResult(index, rejection)
+    const messageId = messageIdOf(packed, position)
+    const retryStable = packed.ids[position]?.retryStable
+    const verdict = verdicts[position++]
+    if (verdict === 'new' && retryStable) return { index, messageId, status: 'accepted' }
+    if (verdict === 'new') return { index, messageId, status: 'accepted', deduplication: 'none' }
+    duplicates += 1
+    if (verdict === 'duplicate') return { index, messageId, status: 'duplicate' }
+    conflicts += 1
+    return { index, messageId, status: 'duplicate', ...CONFLICT }
+  })
+  const accepted = packed.ids.length - duplicates
+  metrics.events.inc({ verdict: 'accepted' }, accepted)
+  metrics.events.inc({ verdict: 'duplicate' }, duplicates)
+  metrics.conflicts.inc(conflicts)
+  return { accepted, duplicates, rejected: results.length - packed.ids.length, results }
+}
+
+const rejectedResult = (index: number, { code, path, message, messageId }: Rejection): EventResult => ({
+  ...{ index, messageId, status: 'rejected', code },
+  message: path ? `${path}: ${message}` : message,
+})
+
+function overBurst({ resetMs }: Admission['burst']) {
+  const seconds = Math.max(1, Math.ceil(resetMs / 1000))
+  return burstExceeded(`The organization sends more events per second than it may. Try again in ${seconds} s.`, {
+    headers: { 'retry-after': String(seconds) },
+  })
 }
 
 function refusal(rejections: Rejection[]) {

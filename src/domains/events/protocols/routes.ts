@@ -7,7 +7,7 @@ import { setRateLimit } from '../../../http/security.ts'
 import { validatorCompiler } from '../../../http/validation.ts'
 import { checkCount } from '../body.ts'
 import { isStorableTime } from '../capture.ts'
-import type { IngestService } from '../service.ts'
+import type { IngestRequest, IngestService } from '../service.ts'
 import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
 import type { ForeignRoute, StartRoute } from './foreign.ts'
 import { readForeignBodies } from './foreign-body.ts'
@@ -40,22 +40,19 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
   const { operationId, summary, description, body, bodyCredential, success, overload } = route
   return {
     method: 'POST',
-    config: { access: 'events:write', rateLimit: false, ...(bodyCredential ? { bodyCredential } : {}) },
+    config: {
+      access: 'events:write',
+      rateLimit: false,
+      logsFailuresOnly: true,
+      ...(bodyCredential ? { bodyCredential } : {}),
+    },
     schema: {
       ...{ operationId, summary, description, body },
       tags: ['SDKs'],
       response: { [success.status]: success.schema, ...problemResponses(400, 401, 403, 413, 415, 422, overload, 503) },
     },
     handler: async (request, reply) => {
-      const batch = route.toBatch(request.body, request.headers)
-      checkCount(batch)
-      const { answer, burst } = await ingest({
-        scope: projectScope(request),
-        lane: 'live',
-        batch,
-        sentAtMs: readSentAt(batch.sentAt),
-        idempotencyKey: idempotencyKey(request),
-      }).catch((error: unknown) => {
+      const { answer, burst } = await ingest(ingestRequest(route, request)).catch((error: unknown) => {
         throw overload === 503 ? asUnavailable(error) : error
       })
       const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
@@ -63,6 +60,13 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
       return reply.code(success.status).send(success.body(answer))
     },
   }
+}
+
+function ingestRequest({ toBatch }: ForeignRoute, request: FastifyRequest): IngestRequest {
+  const batch = toBatch(request.body, request.headers)
+  checkCount(batch)
+  const sentAtMs = readSentAt(batch.sentAt)
+  return { scope: projectScope(request), lane: 'live', batch, sentAtMs, idempotencyKey: idempotencyKey(request) }
 }
 
 function startRoute({

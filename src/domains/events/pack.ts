@@ -1,25 +1,61 @@
 import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { CapturedEvent } from './capture.ts'
+import { fromBytes } from './row.ts'
 
-/** A mark is what the door remembers of an event: 16 bytes of identity and 8 of content. */
-export const MARK_BYTES = 24
+/**
+ * The captured events of one request as admission takes them. Nothing in it holds on to the request's text: while the request waits
+ * for the buffer its bytes are outside of the heap.
+ */
+export interface PackedEvents {
+  /** Where in `rows` the messageId of each event stands, and whether a retry repeats it. */
+  ids: { start: number; end: number; retryStable: boolean }[]
+  /** The rows of all events, one after the other. */
+  rows: Buffer
+  /** What the door remembers: for each event 16 bytes of identity and 8 of content. */
+  marks: Buffer
+  /** The hours that the events touch, for whoever keeps sums by the hour. */
+  hours: number[]
+}
+
 const IDENTITY_BYTES = 16
+const MARK_BYTES = 24
+const HOUR_MS = 3_600_000
 
-/** The marks of a request's events, whose rows follow each other in `rows`. */
-export function marksOf(events: readonly CapturedEvent[], rows: Buffer): Buffer {
+export function packEvents(events: readonly CapturedEvent[]): PackedEvents {
+  const rows = Buffer.from(events.map(({ row }) => row).join(''), 'latin1')
   const marks = Buffer.allocUnsafe(events.length * MARK_BYTES)
+  const hours = new Set<number>()
+  const ids: PackedEvents['ids'] = []
   let at = 0
   let rowStart = 0
-  for (const { messageId, contentBytes, row } of events) {
+  for (const { messageId, retryStable, timestampMs, contentBytes, idPlace, row } of events) {
     writeIdentity(messageId, marks, at)
     // It only has to tell two copies from each other that happen to differ; the copy is not stored either way.
     marks.writeUInt32LE(crc32(rows.subarray(rowStart, rowStart + contentBytes)), at + IDENTITY_BYTES)
     marks.writeUInt32LE(contentBytes, at + IDENTITY_BYTES + 4)
+    hours.add(Math.floor(timestampMs / HOUR_MS))
+    ids.push({ start: rowStart + idPlace.start, end: rowStart + idPlace.end, retryStable })
     at += MARK_BYTES
     rowStart += row.length
   }
-  return marks
+  return { ids, rows, marks, hours: [...hours] }
+}
+
+/** The messageId of one of the packed events. */
+export function messageIdOf({ ids, rows }: PackedEvents, position: number): string {
+  const place = ids[position]
+  return place ? fromBytes(rows.toString('latin1', place.start, place.end)) : ''
+}
+
+/** What several requests give to the buffer as one. */
+export function joinPacked(packed: readonly PackedEvents[]): Omit<PackedEvents, 'ids'> {
+  if (packed.length === 1 && packed[0]) return packed[0]
+  return {
+    rows: Buffer.concat(packed.map(({ rows }) => rows)),
+    marks: Buffer.concat(packed.map(({ marks }) => marks)),
+    hours: [...new Set(packed.flatMap(({ hours }) => hours))],
+  }
 }
 
 /** 16 bytes for a messageId within its project: a UUID's own, else a part of its SHA-256. */

@@ -1,0 +1,22 @@
+import type { EventResult, IngestAnswer } from './schemas.ts'
+
+/** What JSON needs no escapes for, and ids mostly consist of. */
+const PLAIN = /^[\w:.-]*$/
+
+/**
+ * The JSON of an answer. It lists every event, or those that were not accepted: of a large batch the others would be most of what
+ * the server sends. Written by hand because a generic serializer takes longer for it than the events took to be read.
+ */
+export function answerText({ accepted, duplicates, rejected, results }: IngestAnswer, listsAll: boolean): string {
+  const listed = listsAll ? results : accepted === results.length ? [] : results.filter(isNotAccepted)
+  return `{"accepted":${accepted},"duplicates":${duplicates},"rejected":${rejected},"results":[${listed.map(resultText).join(',')}]}`
+}
+
+const isNotAccepted = ({ status }: EventResult) => status !== 'accepted'
+
+function resultText(result: EventResult): string {
+  const { index, messageId, status } = result
+  if (result.code !== undefined || messageId === null || !PLAIN.test(messageId)) return JSON.stringify(result)
+  const unstable = result.deduplication === undefined ? '' : ',"deduplication":"none"'
+  return `{"index":${index},"messageId":"${messageId}","status":"${status}"${unstable}}`
+}
