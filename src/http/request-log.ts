@@ -42,10 +42,12 @@ declare module 'fastify' {
 /** One line per request, when it has been answered, and the request id on every answer. */
 export default fp(
   async (app) => {
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', (request, reply, done) => {
       reply.header('x-request-id', request.id)
+      done()
     })
-    app.addHook('onResponse', async (request, reply) => {
+    app.addHook('onResponse', (request, reply, done) => {
+      done()
       if (request.routeOptions.config.logsFailuresOnly && reply.statusCode < 400) return
       const traceId = TRACEPARENT.exec(String(request.headers.traceparent ?? ''))?.[1]
       const level = reply.statusCode >= 500 ? 'error' : 'info'

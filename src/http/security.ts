@@ -55,9 +55,10 @@ export default fp(
       errorResponseBuilder: (_request, { ttl }) =>
         new Problem('request.rate_limited', 429, 'Too many requests', `Try again in ${Math.ceil(ttl / 1000)} s.`),
     })
-    app.addHook('onSend', async (_request, reply) => restateRateLimit(reply))
-    app.addHook('onSend', async (request, reply) => {
+    app.addHook('onSend', (request, reply, _payload, done) => {
+      restateRateLimit(reply)
       if (request.principal) reply.header('cache-control', 'no-store')
+      done()
     })
   },
   { name: 'security', dependencies: ['redis'] },

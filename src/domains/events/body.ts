@@ -59,15 +59,21 @@ export async function readBody(payload: Readable, encoding: string): Promise<Buf
 
 const isProblem = (error: unknown): error is Problem => error instanceof Error && error.name === 'Problem'
 
-async function collect(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of stream) {
-    bytes += chunk.length
-    if (bytes > LIMITS.bodyBytes) throw bodyTooLarge(`A body may hold ${LIMITS.bodyBytes} bytes after decoding.`)
-    chunks.push(chunk)
-  }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)
+/** By events and not by iteration, which costs several times as much as a small body does. */
+function collect(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= LIMITS.bodyBytes) return void chunks.push(chunk)
+      stream.pause()
+      reject(bodyTooLarge(`A body may hold ${LIMITS.bodyBytes} bytes after decoding.`))
+    })
+    stream.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)))
+    stream.once('error', reject)
+    stream.once('close', () => reject(new Error('the body ended early')))
+  })
 }
 
 /** Splits a decoded body into events: one object, an array, `{ batch, sentAt }`, or one JSON text per line. */

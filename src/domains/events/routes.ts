@@ -18,6 +18,8 @@ import type { IngestRequest, IngestService } from './service.ts'
 /** Up to this many events the answer lists every result, past it only those that were not accepted. */
 const FULL_RESULTS_MAX = 100
 
+const ANSWER_HEADERS = { 'content-type': 'application/json; charset=utf-8', 'x-content-type-options': 'nosniff' }
+
 const DESCRIPTION = `Takes one event, an array, \`{ "batch": [...], "sentAt": … }\` or one JSON text per line (application/x-ndjson), or
 CloudEvents 1.0 as application/cloudevents+json or application/cloudevents-batch+json;
 \`Content-Encoding\` gzip, deflate, br or zstd. Up to ${LIMITS.events} events, 10 MB decoded, 256 KB per event.
@@ -38,6 +40,8 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
     {
       config: { access: 'events:write', rateLimit: false, logsFailuresOnly: true },
       bodyLimit: LIMITS.bodyBytes,
+      // Programs read the answers, and setting a page's headers would cost more than taking an event.
+      helmet: false,
       schema: {
         operationId: 'ingestEvents',
         summary: 'Send events',
@@ -65,7 +69,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
       const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
       setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
       const listsAll = request.query.verbose || answer.results.length <= FULL_RESULTS_MAX
-      return reply.code(202).type('application/json; charset=utf-8').send(answerText(answer, listsAll))
+      return reply.code(202).headers(ANSWER_HEADERS).send(answerText(answer, listsAll))
     },
   )
 }
