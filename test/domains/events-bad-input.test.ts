@@ -324,6 +324,26 @@ t.test('every content encoding of the contract is understood', async (t) => {
   }
 })
 
+t.test('what is built to be dear to parse is refused before it is parsed', async (t) => {
+  const keys = Array.from({ length: 1_000_000 }, (_, index) => `"${index.toString(36)}":1`).join(',')
+  const bodies = {
+    'an object with a million keys': `{"event":"a","properties":{${keys}}}`,
+    'a million empty arrays': `{"event":"a","properties":{"list":[${'[],'.repeat(1_000_000)}[]]}}`,
+    'five million levels': `{"event":"a","properties":{"list":${'['.repeat(5_000_000)}`,
+  }
+  for (const [what, body] of Object.entries(bodies)) {
+    const before = process.memoryUsage().rss
+    const startedAt = performance.now()
+    const answer = await send(body)
+    const elapsedMs = performance.now() - startedAt
+    const grownMb = (process.memoryUsage().rss - before) / 1024 / 1024
+    t.equal(answer.statusCode, 413, `${what}: ${elapsedMs.toFixed(0)} ms, RSS ${grownMb.toFixed(1)} MB more`)
+    t.equal(answer.json().code, 'events.body_too_complex')
+    t.ok(elapsedMs < 1000, 'soon, on a busy machine too')
+  }
+  t.equal((await send('{"event":"after"}')).statusCode, 202)
+})
+
 t.test('a compression bomb is cut off without being unpacked', async (t) => {
   const bomb = gzipSync(Buffer.alloc(512 * 1024 * 1024), { level: 9 })
   global.gc?.()

@@ -6,6 +6,7 @@ import type { Problem } from '../../errors.ts'
 import { bodyEmpty, bodyNotDecodable, bodyNotJson, bodyTooLarge, tooManyEvents, unsupportedEncoding } from './errors.ts'
 import { type EventFields, type PlainBody, readPlainBody, readPlainLines } from './plain-body.ts'
 import { LIMITS } from './schemas.ts'
+import { refuseUnreasonable } from './shape.ts'
 
 const DECODERS: Record<string, () => Transform> = {
   gzip: createGunzip,
@@ -98,6 +99,7 @@ export function checkCount({ events }: RawBatch): void {
 }
 
 function splitLines(text: string): RawBatch {
+  refuseUnreasonable(text)
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   return {
     events: lines.length > LIMITS.events ? lines.map((value) => ({ value })) : lines.map(parseLine),
@@ -127,6 +129,7 @@ function refuseBadUtf8(body: Buffer): void {
 /** The JSON value of a body's text. */
 export function parseJson(text: string): unknown {
   if (text.trim() === '') throw bodyEmpty('Send at least one event.')
+  refuseUnreasonable(text)
   try {
     return JSON.parse(text)
   } catch {

@@ -4,6 +4,7 @@ export const bodyEmpty = defineProblem('events.body_empty', 400, 'The body holds
 export const bodyNotJson = defineProblem('events.body_not_json', 400, 'The body is not JSON')
 export const bodyNotDecodable = defineProblem('events.body_not_decodable', 400, 'The body cannot be decoded')
 export const bodyTooLarge = defineProblem('events.body_too_large', 413, 'The body is too large')
+export const bodyTooComplex = defineProblem('events.body_too_complex', 413, 'The body holds too much structure')
 export const tooManyEvents = defineProblem('events.too_many', 413, 'Too many events in one request')
 export const unsupportedEncoding = defineProblem(
   'events.unsupported_encoding',
