@@ -7,6 +7,7 @@ import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import { createOrganizationsService } from './domains/organizations/index.ts'
 import projects, { createProjectsService, KEY_REVOKED } from './domains/projects/index.ts'
+import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import health from './http/health.ts'
 import openapi from './http/openapi.ts'
@@ -66,6 +67,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   })
 
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config })
+  if (config.roles.includes('jobs')) await app.register(usageJobsPlugin, { config })
   if (config.roles.includes('api')) await registerApi(app, config)
   return app
 }
@@ -94,6 +96,7 @@ async function registerApi(app: FastifyInstance, config: Config): Promise<void> 
     await scope.register(identity, { identity: identityService })
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })
+    await scope.register(usage, { config, completeThrough })
     await scope.register(live, { tail: openTail(app, config) })
   })
   await app.register(startPage, {

@@ -57,6 +57,31 @@ export function createMetrics() {
       help: 'Rows that ClickHouse refuses and that were set aside.',
       registers,
     }),
+    usageLag: new Gauge({
+      name: 'meterhouse_usage_lag_seconds',
+      help: 'Age of the oldest stored rows that no usage window counts yet, by shard.',
+      labelNames: ['shard'],
+      registers,
+    }),
+    usageDelay: new Histogram({
+      name: 'meterhouse_usage_window_delay_seconds',
+      help: 'Time from the storing of rows to the usage windows that count them.',
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600],
+      registers,
+    }),
+    usageLate: new Counter({
+      name: 'meterhouse_usage_late_windows_total',
+      help: 'Usage windows that changed after they had been complete, because events came later than two hours.',
+      registers,
+    }),
+    unreconciled: new Gauge({
+      name: 'meterhouse_reconciliation_difference_events',
+      help: `Sum over all organizations at the last reconciliation. accepted_not_stored: accepted at the door and not in the event store,
+which is what was resent after the door forgot it, quarantined or refused by the store, and otherwise a loss. stored_not_accepted and
+windows: must be 0.`,
+      labelNames: ['check'],
+      registers,
+    }),
     liveSockets: new Gauge({ name: 'meterhouse_live_sockets', help: 'Open live WebSockets.', registers }),
     liveDropped: new Counter({
       name: 'meterhouse_live_dropped_total',

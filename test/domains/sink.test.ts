@@ -112,7 +112,7 @@ t.test('a sink that slept through its lease can change nothing', async (t) => {
   await redis.del(keys.lease)
   const successor = await acquireLease(redis, 0)
   await t.rejects(sleeper.seal('{}'), Fenced)
-  await t.rejects(sleeper.advance('1-1'), Fenced)
+  await t.rejects(sleeper.advance('1-1', []), Fenced)
   await sleeper.release()
   t.ok(await redis.get(keys.lease), 'and its farewell does not free the lease of its successor')
   await successor?.release()

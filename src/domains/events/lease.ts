@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { bufferKeys } from './buffer.ts'
+import { dirtyKeys, markDirtyLua } from './dirty.ts'
 
 /** Another sink has taken the shard over. Whatever this one was doing, the other has begun again from the written record. */
 export class Fenced extends Error {
@@ -26,14 +27,18 @@ const ADVANCE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
 redis.call('DEL', KEYS[3])
+${markDirtyLua('KEYS[4]', 'KEYS[5]', 'KEYS[6]', 3)}
 return 1`
 
 export interface Lease {
   epoch: number
   /** Writes down what is about to be stored. Throws Fenced. */
   seal: (record: string) => Promise<void>
-  /** Moves the cursor past what ClickHouse provably holds and forgets the record. Throws Fenced. */
-  advance: (cursor: string) => Promise<void>
+  /**
+   * Moves the cursor past what ClickHouse provably holds, forgets the record and marks the touched hours to be counted, all in one.
+   * Throws Fenced.
+   */
+  advance: (cursor: string, touched: readonly string[]) => Promise<void>
   release: () => Promise<void>
 }
 
@@ -43,6 +48,8 @@ export interface Lease {
  */
 export async function acquireLease(redis: Redis, shard: number): Promise<Lease | null> {
   const keys = bufferKeys(shard)
+  const dirty = dirtyKeys(shard)
+  const advanced = [keys.epoch, keys.cursor, keys.sealed, dirty.since, dirty.revisions, dirty.revision]
   const holder = randomUUID()
   const epoch = Number(await redis.eval(ACQUIRE, 2, keys.lease, keys.epoch, holder, TTL_MS))
   if (epoch === 0) return null
@@ -59,8 +66,8 @@ export async function acquireLease(redis: Redis, shard: number): Promise<Lease |
   return {
     epoch,
     seal: async (record) => orFenced(await redis.eval(SEAL, 2, keys.epoch, keys.sealed, epoch, record)),
-    advance: async (cursor) =>
-      orFenced(await redis.eval(ADVANCE, 3, keys.epoch, keys.cursor, keys.sealed, epoch, cursor)),
+    advance: async (cursor, touched) =>
+      orFenced(await redis.eval(ADVANCE, advanced.length, ...advanced, epoch, cursor, ...touched)),
     async release() {
       clearInterval(timer)
       await redis.eval(RELEASE, 1, keys.lease, holder)

@@ -7,11 +7,14 @@ import { bufferKeys, shardOf } from './buffer.ts'
  * moment before the oldest entry that the sink has not stored yet, or now when there is none. Read it before the query it is for.
  */
 export function createProgress({ redis, shards }: { redis: Redis; shards: number }) {
-  return async ({ organizationId }: ProjectScope): Promise<Date> => {
-    const keys = bufferKeys(shardOf(organizationId, shards))
-    const [[seconds, microseconds], cursor] = await Promise.all([redis.time(), redis.get(keys.cursor)])
-    const [pending] = await redis.xrange(keys.stream, cursor ? `(${cursor}` : '-', '+', 'COUNT', 1)
-    if (pending) return new Date(Number(pending[0].split('-')[0]) - 1)
-    return new Date(Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000))
-  }
+  return ({ organizationId }: ProjectScope): Promise<Date> => shardProgress(redis, shardOf(organizationId, shards))
+}
+
+/** The same for all organizations of a shard. */
+export async function shardProgress(redis: Redis, shard: number): Promise<Date> {
+  const keys = bufferKeys(shard)
+  const [[seconds, microseconds], cursor] = await Promise.all([redis.time(), redis.get(keys.cursor)])
+  const [pending] = await redis.xrange(keys.stream, cursor ? `(${cursor}` : '-', '+', 'COUNT', 1)
+  if (pending) return new Date(Number(pending[0].split('-')[0]) - 1)
+  return new Date(Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000))
 }

@@ -6,6 +6,7 @@ import type { Metrics } from '../../infra/metrics.ts'
 import { planBatch, type SealedRecord } from './batch.ts'
 import { type BufferEntry, bufferKeys, decodeEntry, type RawEntry } from './buffer.ts'
 import { createDeposit } from './deposit.ts'
+import { touchedHours } from './dirty.ts'
 import { acquireLease, Fenced, type Lease } from './lease.ts'
 import { createReader } from './reader.ts'
 import { createTrimmer } from './trimmer.ts'
@@ -83,7 +84,7 @@ export function createSink(options: SinkOptions) {
       const record: SealedRecord = { first: batch.first, last: batch.last }
       await lease.seal(JSON.stringify(record))
       await deposit(batch, doubtful)
-      await lease.advance(batch.last)
+      await lease.advance(batch.last, touchedHours(entries))
       metrics.batchRows.observe(batch.rows)
       metrics.batchSeconds.observe((performance.now() - sealedAt) / 1000)
       await trim(batch)

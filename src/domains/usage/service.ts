@@ -1,0 +1,97 @@
+import type { Redis } from 'ioredis'
+import type { ClickHouse } from '../../infra/clickhouse.ts'
+import type { Metrics } from '../../infra/metrics.ts'
+import type { Postgres } from '../../infra/postgres.ts'
+import { type DirtyHour, markDirty, readDirty, settleDirty, shardProgress } from '../events/index.ts'
+import { reconcileMonth } from './reconcile.ts'
+import { countDays, type DirtyProject, groupByProject, HOUR_MS } from './recount.ts'
+import { completeWindows, countedDays, writeDay } from './store.ts'
+
+export interface UsageDependencies {
+  redis: Redis
+  shards: number
+  clickhouse: ClickHouse
+  postgres: Postgres
+  metrics: Metrics
+}
+
+export type UsageService = ReturnType<typeof createUsageService>
+
+/** An hour is complete when everything is counted that was acknowledged until this long after its end. */
+const LATENESS_MS = 2 * HOUR_MS
+const MARKS_READ_MAX = 5000
+const MARKS_COUNTED_MAX = 500
+const MARKS_AT_CLOSING_MAX = 20_000
+/** After a count a project rests for a multiple of the time that it took, so that one large project takes a share and not all. */
+const REST_FACTOR = 4
+const REST_MAX_MS = 60_000
+
+/**
+ * Usage windows: how many events a project has in each hour, counted anew from de-duplicated rows whenever an hour was touched, and
+ * overwritten. The promise: a touched hour stays marked until a count that began after its last mark is committed. So a crash anywhere
+ * repeats a count and never loses one, several processes may count at once, and counting twice changes nothing.
+ */
+export function createUsageService({ redis, shards, clickhouse, postgres, metrics }: UsageDependencies) {
+  const restsUntil = new Map<string, number>()
+
+  async function recount(project: DirtyProject): Promise<void> {
+    const startedAt = performance.now()
+    const { organizationId, projectId } = project
+    const days = await countDays(clickhouse, project)
+    const late = await postgres.withTenant(organizationId, async (tx) => {
+      let changed = 0
+      for (const day of days) changed += (await writeDay(tx, { organizationId, projectId, ...day })).length
+      return changed
+    })
+    metrics.usageLate.inc(late)
+    const restMs = Math.min(REST_MAX_MS, REST_FACTOR * (performance.now() - startedAt))
+    restsUntil.set(projectId, performance.now() + restMs)
+  }
+
+  return {
+    /** How old the oldest uncounted rows of a shard are, in milliseconds; undefined without any. */
+    async lagMs(shard: number): Promise<number | undefined> {
+      const { readAtMs, hours } = await readDirty(redis, shard, 1)
+      return hours[0] && Math.max(0, readAtMs - hours[0].sinceMs)
+    },
+
+    /** Counts what has waited longest in a shard. Gives the number of marks that it answered; some may have risen meanwhile. */
+    async recountOldest(shard: number): Promise<number> {
+      const { readAtMs, hours } = await readDirty(redis, shard, MARKS_READ_MAX)
+      const now = performance.now()
+      for (const [projectId, until] of restsUntil) if (until <= now) restsUntil.delete(projectId)
+      const due = hours.filter(({ projectId }) => !restsUntil.has(projectId)).slice(0, MARKS_COUNTED_MAX)
+      for (const project of groupByProject(due)) {
+        await recount(project)
+        await settleDirty(redis, shard, { readAtMs, hours: project.hours })
+        for (const { sinceMs } of project.hours) metrics.usageDelay.observe((readAtMs - sinceMs) / 1000)
+      }
+      return due.length
+    },
+
+    /** Marks windows as complete. Waits for no one: while marks or a backlog abound it marks what it can, or nothing. */
+    async completeWindows(): Promise<number> {
+      const through: number[] = []
+      for (let shard = 0; shard < shards; shard++) through.push((await shardProgress(redis, shard)).getTime())
+      // Read after the progress: what was stored by then and is not counted yet is still marked.
+      const marks: DirtyHour[] = []
+      for (let shard = 0; shard < shards; shard++)
+        marks.push(...(await readDirty(redis, shard, MARKS_AT_CLOSING_MAX)).hours)
+      if (marks.length >= MARKS_AT_CLOSING_MAX) return 0
+      const beforeMs = Math.min(...through) - LATENESS_MS - HOUR_MS
+      return postgres.withSystem((tx) => completeWindows(tx, beforeMs, marks))
+    },
+
+    /** Compares door, store and windows for a month of all organizations; see reconcile.ts. */
+    reconcile: (month: string, signal: AbortSignal) =>
+      reconcileMonth(month, {
+        signal,
+        redis,
+        shards,
+        clickhouse,
+        countedDays: (organizationId, fromMs, toMs) =>
+          postgres.withTenant(organizationId, (tx) => countedDays(tx, fromMs, toMs)),
+        recountLater: (shard, hours) => markDirty(redis, shard, hours),
+      }),
+  }
+}
