@@ -1,7 +1,7 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.ts'
-import events, { createProgress, openTail, sinkPlugin } from './domains/events/index.ts'
+import events, { createProgress, openTail, receiptsPlugin, sinkPlugin } from './domains/events/index.ts'
 import identity, { createIdentityService, createTokens } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
@@ -90,6 +90,7 @@ async function registerApi(app: FastifyInstance, config: Config): Promise<void> 
   await app.register(async (scope) => {
     guardScope(scope, keyed)
     await scope.register(events, { config })
+    await scope.register(receiptsPlugin, { config })
   })
   await app.register(async (scope) => {
     guardScope(scope, keyedOrSignedIn)

@@ -97,6 +97,11 @@ const TABLE: Record<string, Row> = {
     answers: senders(204),
     request: async () => ({ payload: { specversion: '1.0', id: '1', source: '/access', type: 'Access' } }),
   },
+  // A key asks about its own project; another organization's does not know the id there.
+  'GET /v1/events/:messageId/receipt': {
+    permission: 'query:read',
+    answers: [401, 403, 403, 200, 200, 401, 401, 401, 401, 401, 401, 401, 401, 401],
+  },
   'POST /v1/events': {
     permission: 'events:write',
     answers: senders(202),
@@ -130,6 +135,7 @@ const TABLE: Record<string, Row> = {
     answers: READERS,
     request: async () => ({ query: { from: '2026-01-01', to: '2026-01-02', interval: 'day' } }),
   },
+  [`GET ${PROJECT}/ingestion`]: { permission: 'query:read', answers: READERS },
   [`GET ${PROJECT}/events`]: { permission: 'query:read', answers: READERS },
   [`GET ${PROJECT}/schema/events`]: { permission: 'query:read', answers: READERS },
   [`GET ${PROJECT}/schema/properties`]: { permission: 'query:read', answers: READERS },

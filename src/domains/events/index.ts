@@ -4,6 +4,8 @@ import { createBlockingRedis } from '../../infra/redis.ts'
 import { createAdmission } from './admit.ts'
 import { allowBrowsers } from './protocols/cors.ts'
 import { sdkRoutes } from './protocols/routes.ts'
+import { receiptRoutes } from './receipt-routes.ts'
+import { createReceipts } from './receipts.ts'
 import { eventRoutes } from './routes.ts'
 import { createIngestService } from './service.ts'
 import { createSink } from './sink.ts'
@@ -25,6 +27,12 @@ const eventsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { confi
   await app.register(sdkRoutes, { ingest, eventsPerSecond })
 }
 export default eventsPlugin
+
+/** Where one event is, by its id. Beside the door and not of it: pages of other origins may send, and may not ask. */
+export const receiptsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+  const { ingestRedis: redis, clickhouse } = app
+  await app.register(receiptRoutes, { receipts: createReceipts({ redis, clickhouse, ...config.ingest }) })
+}
 
 /** The other end: one sink per shard, of which one process at a time is active. */
 export const sinkPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {

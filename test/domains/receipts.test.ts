@@ -1,0 +1,113 @@
+import t from 'tap'
+import { bufferKeys, shardOf } from '../../src/domains/events/buffer.ts'
+import { authorized, eventually, startTestApp } from '../helpers/app.ts'
+import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
+
+const { app, config } = await startTestApp(t)
+const [alpha, beta] = await createTwoTenants(app)
+const timestamp = '2026-03-04T05:06:07.000Z'
+
+async function send({ writeKey }: TestTenant, events: object[], on = app): Promise<void> {
+  const answer = await on.inject(authorized(writeKey, { method: 'POST', url: '/v1/events', payload: events }))
+  if (answer.statusCode !== 202) throw new Error(answer.body)
+}
+
+const ask = ({ apiKey }: TestTenant, messageId: string, on = app) =>
+  on.inject(authorized(apiKey, { method: 'GET', url: `/v1/events/${encodeURIComponent(messageId)}/receipt` }))
+
+const receiptOf = async (tenant: TestTenant, messageId: string, on = app) => {
+  const answer = await ask(tenant, messageId, on)
+  if (answer.statusCode !== 200) throw new Error(answer.body)
+  return answer.json()
+}
+
+const untilStored = (tenant: TestTenant, messageId: string, on = app) =>
+  eventually('the storing', async () => {
+    const receipt = await receiptOf(tenant, messageId, on)
+    return receipt.status === 'stored' && receipt
+  })
+
+t.test('a receipt follows an event from the buffer to the store, for its own project alone', async (t) => {
+  const services = await startTestApp(t, { METERHOUSE_ROLES: 'api' })
+  const [alpha, beta] = await createTwoTenants(services.app)
+  t.same(await receiptOf(alpha, 'order-1', services.app), { messageId: 'order-1', status: 'unknown' })
+  await send(alpha, [{ event: 'Order', messageId: 'order-1', timestamp }], services.app)
+  t.same(await receiptOf(alpha, 'order-1', services.app), { messageId: 'order-1', status: 'buffered' })
+  t.same(await receiptOf(beta, 'order-1', services.app), { messageId: 'order-1', status: 'unknown' })
+})
+
+t.test('a stored event is found by its id with its name and its times', async (t) => {
+  await send(alpha, [{ event: 'Order', messageId: 'order-2', timestamp }])
+  const receipt = await untilStored(alpha, 'order-2')
+  t.match(receipt, { messageId: 'order-2', status: 'stored', event: 'Order', timestamp, storedCopies: 1 })
+  t.ok(Math.abs(Date.parse(receipt.receivedAt) - Date.now()) < 20_000)
+  t.same(await receiptOf(beta, 'order-2'), { messageId: 'order-2', status: 'unknown' })
+})
+
+t.test('the receipt of an event that was sent twice tells of the first copy', async (t) => {
+  for (const tenant of [alpha, beta]) await send(tenant, [{ event: 'Order', messageId: 'twice', timestamp }])
+  const first = await untilStored(alpha, 'twice')
+  await untilStored(beta, 'twice')
+  const shard = shardOf(alpha.organizationId, config.ingest.shards)
+  await app.ingestRedis.del(...(await app.ingestRedis.keys(`${bufferKeys(shard).marks}*`)))
+  await send(alpha, [
+    { event: 'Order', messageId: 'twice', timestamp },
+    { event: 'Other', messageId: 'after', timestamp },
+  ])
+  await untilStored(alpha, 'after')
+  t.same(await receiptOf(alpha, 'twice'), first)
+
+  await app.ingestRedis.del(...(await app.ingestRedis.keys(`${bufferKeys(shard).marks}*`)))
+  await send(alpha, [
+    { event: 'Renamed', messageId: 'twice', timestamp },
+    { event: 'Other', messageId: 'later', timestamp },
+  ])
+  await untilStored(alpha, 'later')
+  t.same(await receiptOf(alpha, 'twice'), { ...first, storedCopies: 2 }, 'another name is another event')
+})
+
+t.test('an id may hold any characters', async (t) => {
+  const ids = [
+    'a/b?c#d',
+    '100 %',
+    '%2F',
+    "'; DROP TABLE events --",
+    '\\\'"`{x:String}',
+    'ümlaut – 日本語 😀',
+    'tab\tline\nreturn\r',
+    '-',
+    'receipt',
+    '+ &=;',
+    '\u0000nul',
+    'é'.repeat(200),
+    '漢'.repeat(200),
+  ]
+  await send(
+    alpha,
+    ids.map((messageId) => ({ event: 'Odd', messageId, timestamp })),
+  )
+  for (const id of ids) {
+    t.match(
+      await untilStored(alpha, id),
+      { messageId: id, event: 'Odd', storedCopies: 1 },
+      JSON.stringify(id.slice(0, 20)),
+    )
+    t.match(await receiptOf(beta, id), { messageId: id, status: 'unknown' })
+  }
+  t.equal((await ask(alpha, 'x'.repeat(201))).statusCode >= 400, true, 'and as many as a messageId may have')
+})
+
+t.test('an event that the store refused is reported with the reason', async (t) => {
+  const { dead } = bufferKeys(shardOf(alpha.organizationId, config.ingest.shards))
+  await app.ingestRedis.hset(
+    dead,
+    `${alpha.projectId}\nrefused`,
+    JSON.stringify({ reason: 'INCORRECT_DATA (117)', row: '{}' }),
+  )
+  t.same(await receiptOf(alpha, 'refused'), {
+    messageId: 'refused',
+    status: 'rejected',
+    reason: 'INCORRECT_DATA (117)',
+  })
+  t.same(await receiptOf(beta, 'refused'), { messageId: 'refused', status: 'unknown' })
+})
