@@ -1,5 +1,7 @@
 import t from 'tap'
+import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys, shardOf } from '../../src/domains/events/buffer.ts'
+import { createCapture } from '../../src/domains/events/capture.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
 
@@ -95,6 +97,18 @@ t.test('an id may hold any characters', async (t) => {
     t.match(await receiptOf(beta, id), { messageId: id, status: 'unknown' })
   }
   t.equal((await ask(alpha, 'x'.repeat(201))).statusCode >= 400, true, 'and as many as a messageId may have')
+})
+
+t.test('an event that was set aside for repair is reported as quarantined', async (t) => {
+  const admit = createAdmission({ redis: app.ingestRedis, ...config.ingest })
+  const capture = createCapture({ ...alpha, receivedAtMs: Date.now(), sentAtMs: undefined, idempotencyKey: undefined })
+  const captured = capture({ value: { event: 'Order', messageId: 'aside' } }, 0)
+  if (!('event' in captured)) return t.fail('the event is valid')
+  await admit(alpha, 'quarantine', [captured.event])
+  t.same(await receiptOf(alpha, 'aside'), { messageId: 'aside', status: 'quarantined' })
+  t.same(await receiptOf(beta, 'aside'), { messageId: 'aside', status: 'unknown' })
+  await send(alpha, [{ event: 'Order', messageId: 'aside' }])
+  t.equal((await untilStored(alpha, 'aside')).event, 'Order', 'until it is sent in a better form')
 })
 
 t.test('an event that the store refused is reported with the reason', async (t) => {

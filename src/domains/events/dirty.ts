@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
-import { type BufferEntry, newLines } from './buffer.ts'
+import type { BufferEntry } from './buffer.ts'
 
 /**
  * Which hours of which projects have rows that were not counted yet. The sink marks them in the same atomic step that releases the
@@ -32,20 +32,12 @@ export interface DirtyHour extends ProjectScope {
 
 export type HourOfProject = Pick<DirtyHour, 'organizationId' | 'projectId' | 'hour'>
 
-export const HOUR_MS = 3_600_000
-
 const memberOf = ({ organizationId, projectId, hour }: HourOfProject) => `${organizationId}|${projectId}|${hour}`
 
-/** The hours that the new events of the entries touch, each once, as members of the dirty set. */
+/** The hours that the events of the entries touch, each once, as members of the dirty set. */
 export function touchedHours(entries: readonly BufferEntry[]): string[] {
   const touched = new Set<string>()
-  for (const entry of entries) {
-    for (const line of newLines(entry)) {
-      const { timestamp } = JSON.parse(line.toString()) as { timestamp: string }
-      const hour = Math.floor(Date.parse(`${timestamp.replace(' ', 'T')}Z`) / HOUR_MS)
-      if (Number.isInteger(hour)) touched.add(memberOf({ ...entry, hour }))
-    }
-  }
+  for (const entry of entries) for (const hour of entry.hours) touched.add(memberOf({ ...entry, hour }))
   return [...touched]
 }
 

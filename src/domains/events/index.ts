@@ -14,7 +14,7 @@ import { createTail } from './tail.ts'
 export { shardOf } from './buffer.ts'
 export { type DirtyHour, type HourOfProject, markDirty, readDirty, settleDirty } from './dirty.ts'
 export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutcomes } from './outcomes.ts'
-export { createProgress, shardProgress } from './progress.ts'
+export { createProgress, storedThroughMs } from './progress.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
 
 /** The door of the pipeline: `POST /v1/events`, and the routes of other products' SDKs. */

@@ -4,7 +4,7 @@ import type { ProjectScope } from '../../http/access.ts'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import { rowIdentity } from './batch.ts'
 import { bufferKeys, shardOf } from './buffer.ts'
-import { isRemembered } from './marks.ts'
+import { createMemory } from './remembered.ts'
 
 /** Where an event is. `unknown` is what every project is told about the events of others. */
 export const Receipt = Type.Object(
@@ -70,28 +70,30 @@ const STORED = `
  * further down the road and never reported as unknown.
  */
 export function createReceipts({ redis, shards, deduplicationWindowMs, clickhouse }: ReceiptDependencies) {
+  const isRemembered = createMemory({ redis, shards, deduplicationWindowMs })
+
   return async (scope: ProjectScope, messageId: string): Promise<Receipt> => {
-    const shard = shardOf(scope.organizationId, shards)
-    const remembered = await isRemembered(redis, shard, scope, messageId, deduplicationWindowMs)
+    const isBuffered = await isRemembered(scope, 'live', messageId)
     const { rows } = await clickhouse.query(scope, { sql: STORED, params: { messageId }, schema: StoredRow })
     const [first] = rows
     if (first) {
       const [timestamp, receivedAt] = [first.timestampMs, first.receivedAtMs].map((ms) => new Date(ms).toISOString())
       return { messageId, status: 'stored', event: first.event, timestamp, receivedAt, storedCopies: rows.length }
     }
-    const aside = await findAside(redis, shard, scope, messageId)
-    if (aside) return { messageId, ...aside }
-    return { messageId, status: remembered ? 'buffered' : 'unknown' }
+    const reason = await refusalOf(redis, shardOf(scope.organizationId, shards), scope, messageId)
+    if (reason !== undefined) return { messageId, status: 'rejected', reason }
+    if (isBuffered) return { messageId, status: 'buffered' }
+    return { messageId, status: (await isRemembered(scope, 'quarantine', messageId)) ? 'quarantined' : 'unknown' }
   }
 }
 
-/** Events that were accepted and did not reach the store: the rows that ClickHouse refused. */
-async function findAside(
+/** Why the store refused an event that the door had accepted. */
+async function refusalOf(
   redis: Redis,
   shard: number,
   { projectId }: ProjectScope,
   messageId: string,
-): Promise<Pick<Receipt, 'status' | 'reason'> | undefined> {
+): Promise<string | undefined> {
   const letter = await redis.hget(bufferKeys(shard).dead, rowIdentity(projectId, messageId))
-  return letter === null ? undefined : { status: 'rejected', reason: (JSON.parse(letter) as { reason: string }).reason }
+  return letter === null ? undefined : (JSON.parse(letter) as { reason: string }).reason
 }

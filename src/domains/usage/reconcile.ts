@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
-import { acceptedInMonth, type HourOfProject, readDirty, shardOf, shardProgress } from '../events/index.ts'
+import { acceptedInMonth, type HourOfProject, readDirty, shardOf, storedThroughMs } from '../events/index.ts'
 import { DAYS_OF_MONTH, ORGANIZATIONS_OF_MONTH, RECEIVED_IN_MONTH } from './queries.ts'
 import { DAY_MS, HOUR_MS } from './recount.ts'
 
@@ -112,7 +112,7 @@ async function compareWindows(
 async function isStoredThrough({ redis, shards, signal }: ReconcileDependencies, timeMs: number): Promise<boolean> {
   const deadline = performance.now() + PROGRESS_PATIENCE_MS
   for (let shard = 0; shard < shards; ) {
-    if ((await shardProgress(redis, shard)).getTime() >= timeMs) shard += 1
+    if ((await storedThroughMs(redis, shard)) >= timeMs) shard += 1
     else if (performance.now() > deadline) return false
     else await delay(PROGRESS_POLL_MS, undefined, { signal })
   }

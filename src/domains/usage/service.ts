@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Postgres } from '../../infra/postgres.ts'
-import { type DirtyHour, markDirty, readDirty, settleDirty, shardProgress } from '../events/index.ts'
+import { type DirtyHour, markDirty, readDirty, settleDirty, storedThroughMs } from '../events/index.ts'
 import { reconcileMonth } from './reconcile.ts'
 import { countDays, type DirtyProject, groupByProject, HOUR_MS } from './recount.ts'
 import { completeWindows, countedDays, writeDay } from './store.ts'
@@ -72,7 +72,7 @@ export function createUsageService({ redis, shards, clickhouse, postgres, metric
     /** Marks windows as complete. Waits for no one: while marks or a backlog abound it marks what it can, or nothing. */
     async completeWindows(): Promise<number> {
       const through: number[] = []
-      for (let shard = 0; shard < shards; shard++) through.push((await shardProgress(redis, shard)).getTime())
+      for (let shard = 0; shard < shards; shard++) through.push(await storedThroughMs(redis, shard))
       // Read after the progress: what was stored by then and is not counted yet is still marked.
       const marks: DirtyHour[] = []
       for (let shard = 0; shard < shards; shard++)
