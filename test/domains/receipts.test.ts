@@ -2,6 +2,9 @@ import t from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys, shardOf } from '../../src/domains/events/buffer.ts'
 import { createCapture } from '../../src/domains/events/capture.ts'
+import { issueKey } from '../../src/domains/projects/index.ts'
+import { projects } from '../../src/domains/projects/tables.ts'
+import { newId } from '../../src/ids.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
 
@@ -21,6 +24,17 @@ const receiptOf = async (tenant: TestTenant, messageId: string, on = app) => {
   const answer = await ask(tenant, messageId, on)
   if (answer.statusCode !== 200) throw new Error(answer.body)
   return answer.json()
+}
+
+/** Another project of the same organization. */
+async function makeSibling(tenant: TestTenant): Promise<TestTenant> {
+  const { organizationId } = tenant
+  const projectId = newId('prj')
+  const { key: apiKey } = await app.postgres.withTenant(organizationId, async (tx) => {
+    await tx.insert(projects).values({ id: projectId, organizationId, name: 'Sibling' })
+    return issueKey(tx, { organizationId, projectId }, { name: 'api', kind: 'api', scopes: ['query:read'] })
+  })
+  return { ...tenant, projectId, apiKey }
 }
 
 const untilStored = (tenant: TestTenant, messageId: string, on = app) =>
@@ -44,6 +58,8 @@ t.test('a stored event is found by its id with its name and its times', async (t
   t.match(receipt, { messageId: 'order-2', status: 'stored', event: 'Order', timestamp, storedCopies: 1 })
   t.ok(Math.abs(Date.parse(receipt.receivedAt) - Date.now()) < 20_000)
   t.same(await receiptOf(beta, 'order-2'), { messageId: 'order-2', status: 'unknown' })
+  const sibling = await makeSibling(alpha)
+  t.same(await receiptOf(sibling, 'order-2'), { messageId: 'order-2', status: 'unknown' }, 'nor in a project beside it')
 })
 
 t.test('the receipt of an event that was sent twice tells of the first copy', async (t) => {
