@@ -162,12 +162,30 @@ t.test('a count that dies before it is settled is repeated and changes nothing',
       }
     },
   })
-  await t.rejects(createUsageService({ ...dependencies, redis: dying }).recountOldest(0), { message: 'killed' })
-  t.equal(deaths, 1)
+  await t.rejects(createUsageService({ ...dependencies, redis: dying }).recountOldest(0), {
+    errors: [{ message: 'killed' }, { message: 'killed' }],
+  })
+  t.equal(deaths, 2)
   t.not(await usage.lagMs(0), undefined, 'the marks outlive it')
   await recount()
   t.same(Object.values(await counts(alpha)), [3])
   t.same(Object.values(await counts(beta)), [2])
+})
+
+t.test('a project that cannot be counted keeps its marks and holds up no other', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  for (const tenant of [alpha, beta]) {
+    await store(tenant, { message_id: 'm', timestamp: today, received_at: today })
+    await mark(tenant, today)
+  }
+  const failing: ClickHouse['query'] = (scope, statement) =>
+    scope.projectId === alpha.projectId ? Promise.reject(new Error('too much')) : clickhouse.query(scope, statement)
+  const service = createUsageService({ ...dependencies, clickhouse: { ...clickhouse, query: failing } })
+  await t.rejects(service.recountOldest(0), { message: 'projects could not be counted: 1' })
+  t.same(await counts(beta), { [today]: 1 })
+  t.match((await readDirty(redis, 0, 9)).hours, [{ projectId: alpha.projectId }])
+  await recount()
+  t.same(await counts(alpha), { [today]: 1 })
 })
 
 t.test('a mark that rises while its hour is counted stays', async (t) => {

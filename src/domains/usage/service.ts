@@ -25,6 +25,7 @@ const MARKS_AT_CLOSING_MAX = 20_000
 /** After a count a project rests for a multiple of the time that it took, so that one large project takes a share and not all. */
 const REST_FACTOR = 4
 const REST_MAX_MS = 60_000
+const REST_AFTER_FAILURE_MS = 2000
 
 /**
  * Usage windows: how many events a project has in each hour, counted anew from de-duplicated rows whenever an hour was touched, and
@@ -55,17 +56,29 @@ export function createUsageService({ redis, shards, clickhouse, postgres, metric
       return hours[0] && Math.max(0, readAtMs - hours[0].sinceMs)
     },
 
-    /** Counts what has waited longest in a shard. Gives the number of marks that it answered; some may have risen meanwhile. */
+    /**
+     * Counts what has waited longest in a shard. Gives the number of marks that it answered; some may have risen meanwhile. A project
+     * that cannot be counted keeps its marks and no other one waiting; what went wrong is thrown at the end.
+     */
     async recountOldest(shard: number): Promise<number> {
       const { readAtMs, hours } = await readDirty(redis, shard, MARKS_READ_MAX)
-      const now = performance.now()
-      for (const [projectId, until] of restsUntil) if (until <= now) restsUntil.delete(projectId)
+      const startedAt = performance.now()
+      for (const [projectId, until] of restsUntil) if (until <= startedAt) restsUntil.delete(projectId)
       const due = hours.filter(({ projectId }) => !restsUntil.has(projectId)).slice(0, MARKS_COUNTED_MAX)
+      const failures: unknown[] = []
       for (const project of groupByProject(due)) {
-        await recount(project)
-        await settleDirty(redis, shard, { readAtMs, hours: project.hours })
-        for (const { sinceMs } of project.hours) metrics.usageDelay.observe((readAtMs - sinceMs) / 1000)
+        try {
+          await recount(project)
+          await settleDirty(redis, shard, { readAtMs, hours: project.hours })
+        } catch (error) {
+          failures.push(error)
+          restsUntil.set(project.projectId, performance.now() + REST_AFTER_FAILURE_MS)
+          continue
+        }
+        const countedAtMs = readAtMs + performance.now() - startedAt
+        for (const { sinceMs } of project.hours) metrics.usageDelay.observe((countedAtMs - sinceMs) / 1000)
       }
+      if (failures.length > 0) throw new AggregateError(failures, `projects could not be counted: ${failures.length}`)
       return due.length
     },
 
