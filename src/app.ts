@@ -1,7 +1,14 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.ts'
-import events, { createProgress, openTail, receiptsPlugin, sinkPlugin } from './domains/events/index.ts'
+import events, {
+  createProgress,
+  openPressure,
+  openTail,
+  type Pressure,
+  receiptsPlugin,
+  sinkPlugin,
+} from './domains/events/index.ts'
 import identity, { createIdentityService, createTokens } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
@@ -56,6 +63,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   await app.register(security, config.http)
   await app.register(websocket, { options: WEBSOCKET_OPTIONS })
   await app.register(openapi, config.http)
+  const pressure = openPressure(app, config)
   await app.register(health, {
     metricsToken: config.http.metricsToken,
     checks: {
@@ -63,16 +71,17 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
       clickhouse: () => app.clickhouse.ping(),
       redis: () => app.redis.ping(),
       ingestRedis: () => app.ingestRedis.ping(),
+      ...(config.roles.includes('api') ? { ingestion: pressure.assertOpen } : {}),
     },
   })
 
-  if (config.roles.includes('sink')) await app.register(sinkPlugin, { config })
+  if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure })
   if (config.roles.includes('jobs')) await app.register(usageJobsPlugin, { config })
-  if (config.roles.includes('api')) await registerApi(app, config)
+  if (config.roles.includes('api')) await registerApi(app, config, pressure)
   return app
 }
 
-async function registerApi(app: FastifyInstance, config: Config): Promise<void> {
+async function registerApi(app: FastifyInstance, config: Config, pressure: Pressure): Promise<void> {
   const organizationsService = createOrganizationsService(app)
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const tokens = createTokens(app.jwt)
@@ -89,7 +98,7 @@ async function registerApi(app: FastifyInstance, config: Config): Promise<void> 
 
   await app.register(async (scope) => {
     guardScope(scope, keyed)
-    await scope.register(events, { config })
+    await scope.register(events, { config, pressure })
     await scope.register(receiptsPlugin, { config })
   })
   await app.register(async (scope) => {

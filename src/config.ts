@@ -26,6 +26,12 @@ export const EnvironmentSchema = Type.Object(
       default: 'all',
       description: 'all, or a comma-separated list of api, sink, jobs.',
     }),
+    METERHOUSE_PROCESSES: integer(
+      1,
+      1,
+      64,
+      'Processes of the role api on one port. From 2 on, the other roles share one process more.',
+    ),
     METERHOUSE_TRUST_PROXY: Type.Boolean({
       default: false,
       description: 'true behind a proxy that sets X-Forwarded-For.',
@@ -91,6 +97,12 @@ export const EnvironmentSchema = Type.Object(
       0,
       3600,
       'How long stored entries stay in the buffer, for live resume.',
+    ),
+    METERHOUSE_BUFFER_BYTES_MAX: integer(
+      0,
+      0,
+      2 ** 50,
+      'Memory of the event buffer from whose 60 % on requests are refused; 0 takes the maxmemory of its Redis.',
     ),
     METERHOUSE_SHUTDOWN_TIMEOUT_MS: integer(
       8000,
@@ -164,6 +176,9 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   if (environment.METERHOUSE_MODE === 'production' && environment.METERHOUSE_JWT_SECRET === DEVELOPMENT_JWT_SECRET) {
     faults.push('METERHOUSE_JWT_SECRET must be set to a secret of its own in production mode')
   }
+  if (environment.METERHOUSE_PROCESSES > 1 && !roles.includes('api')) {
+    faults.push('METERHOUSE_PROCESSES multiplies the role api, which METERHOUSE_ROLES does not name')
+  }
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(group(environment, roles))
 }
@@ -195,6 +210,7 @@ function group(env: Environment, roles: Role[]) {
   return {
     mode: env.METERHOUSE_MODE,
     roles,
+    processes: env.METERHOUSE_PROCESSES,
     http: {
       host: env.METERHOUSE_HOST,
       port: env.PORT,
@@ -220,6 +236,7 @@ function group(env: Environment, roles: Role[]) {
       deduplicationWindowMs: env.METERHOUSE_DEDUPLICATION_WINDOW_MINUTES * 60_000,
       eventsPerSecond: env.METERHOUSE_INGEST_EVENTS_PER_SECOND,
       tailMs: env.METERHOUSE_BUFFER_TAIL_SECONDS * 1000,
+      bufferBytesMax: env.METERHOUSE_BUFFER_BYTES_MAX,
     },
     sink: { flushIntervalMs: env.METERHOUSE_SINK_FLUSH_INTERVAL_MS, batchRowsMax: env.METERHOUSE_SINK_BATCH_ROWS_MAX },
   }

@@ -36,7 +36,8 @@ export default fp(
   async (app) => {
     app.setErrorHandler((error: FastifyError | Problem, request, reply) => {
       const problem = toProblem(error)
-      if (problem.status >= 500)
+      // A refusal that was meant (there is no room, come back later) has no cause, and its request leaves a line anyway.
+      if (problem.status >= 500 && (problem.cause !== undefined || problem !== error))
         request.log.error({ err: problem.cause ?? error, code: problem.code }, 'request failed')
       return sendProblem(problem, request, reply)
     })

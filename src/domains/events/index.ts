@@ -2,6 +2,12 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Config } from '../../config.ts'
 import { createBlockingRedis } from '../../infra/redis.ts'
 import { createAdmission } from './admit.ts'
+import { bufferKeys } from './buffer.ts'
+import { createBufferGauge } from './buffer-gauge.ts'
+import { watchDoor } from './door.ts'
+import { createFairShare } from './fair-share.ts'
+import { createLoopDelay } from './loop-delay.ts'
+import { createPressure, type Pressure } from './pressure.ts'
 import { allowBrowsers } from './protocols/cors.ts'
 import { sdkRoutes } from './protocols/routes.ts'
 import { receiptRoutes } from './receipt-routes.ts'
@@ -14,15 +20,17 @@ import { createTail } from './tail.ts'
 export { shardOf } from './buffer.ts'
 export { type DirtyHour, type HourOfProject, markDirty, readDirty, settleDirty } from './dirty.ts'
 export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutcomes } from './outcomes.ts'
+export type { Pressure } from './pressure.ts'
 export { createProgress, storedThroughMs } from './progress.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
 
 /** The door of the pipeline: `POST /v1/events`, and the routes of other products' SDKs. */
-const eventsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+const eventsPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> = async (app, { config, pressure }) => {
   const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
   const admit = createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
-  const ingest = createIngestService({ admit, metrics: app.metrics })
+  const ingest = createIngestService({ admit: pressure.notingBursts(admit), metrics: app.metrics })
   allowBrowsers(app)
+  watchDoor(app, pressure)
   await app.register(eventRoutes, { ingest, eventsPerSecond })
   await app.register(sdkRoutes, { ingest, eventsPerSecond })
 }
@@ -35,7 +43,10 @@ export const receiptsPlugin: FastifyPluginAsync<{ config: Config }> = async (app
 }
 
 /** The other end: one sink per shard, of which one process at a time is active. */
-export const sinkPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+export const sinkPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> = async (
+  app,
+  { config, pressure },
+) => {
   const sinks = Array.from({ length: config.ingest.shards }, (_, shard) =>
     createSink({
       shard,
@@ -44,6 +55,7 @@ export const sinkPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { 
       clickhouse: app.clickhouse,
       ...config.sink,
       tailMs: config.ingest.tailMs,
+      isCrowded: pressure.isCrowded,
       metrics: app.metrics,
       log: app.log,
     }),
@@ -62,4 +74,34 @@ export function openTail(app: Parameters<FastifyPluginAsync>[0], config: Config)
     shards: config.ingest.shards,
     log: app.log,
   })
+}
+
+/** How much room the buffer and this process have, from the moment when the application is ready. */
+export function openPressure(app: Parameters<FastifyPluginAsync>[0], config: Config): Pressure {
+  const { metrics } = app
+  const loopDelay = createLoopDelay()
+  const gauge = createBufferGauge({
+    redis: app.ingestRedis,
+    streams: Array.from({ length: config.ingest.shards }, (_, shard) => bufferKeys(shard)),
+    bytesMax: config.ingest.bufferBytesMax,
+    log: app.log,
+    onSample({ memoryShare, lagMs }) {
+      metrics.bufferMemory.set(memoryShare ?? 0)
+      metrics.bufferLag.set(lagMs / 1000)
+      metrics.loopDelay.set(loopDelay.delayMs() / 1000)
+      metrics.inFlightBytes.set(pressure.inFlightBytes())
+    },
+  })
+  const pressure = createPressure({
+    buffer: gauge.state,
+    loopDelayMs: loopDelay.delayMs,
+    fairShare: createFairShare(),
+    metrics,
+  })
+  app.addHook('onReady', async () => gauge.start())
+  app.addHook('onClose', async () => {
+    gauge.stop()
+    loopDelay.stop()
+  })
+  return pressure
 }

@@ -21,6 +21,8 @@ export interface SinkOptions {
   flushIntervalMs: number
   batchRowsMax: number
   tailMs: number
+  /** Whether the buffer's memory is short. */
+  isCrowded?: () => boolean
   metrics: Metrics
   log: FastifyBaseLogger
 }
@@ -39,7 +41,7 @@ export function createSink(options: SinkOptions) {
   const log = options.log.child({ shard })
   const keys = bufferKeys(shard)
   const stopping = new AbortController()
-  const trim = createTrimmer({ redis, stream: keys.stream, tailMs })
+  const trim = createTrimmer({ redis, stream: keys.stream, tailMs, isCrowded: options.isCrowded })
   const gather = createReader({
     redis,
     blockingRedis,

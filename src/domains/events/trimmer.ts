@@ -5,6 +5,8 @@ interface TrimmerOptions {
   redis: Redis
   stream: string
   tailMs: number
+  /** Whether memory is so short that the tail is given up: a live reader that reconnects is told of the gap. */
+  isCrowded?: (() => boolean) | undefined
 }
 
 interface Stored {
@@ -19,7 +21,7 @@ const IDLE_INTERVAL_MS = 5000
  * Frees stored entries. A tail of them stays for live readers that reconnect, bounded by age and by bytes. It trims by id and never
  * by length, and never past an entry that was stored, so an unread entry cannot be trimmed.
  */
-export function createTrimmer({ redis, stream, tailMs }: TrimmerOptions) {
+export function createTrimmer({ redis, stream, tailMs, isCrowded = () => false }: TrimmerOptions) {
   let tail: Stored[] = []
   let tailBytes = 0
   let idleSince = performance.now()
@@ -33,7 +35,7 @@ export function createTrimmer({ redis, stream, tailMs }: TrimmerOptions) {
       return
     }
     idleSince = performance.now()
-    const oldestMs = Date.now() - tailMs
+    const oldestMs = isCrowded() ? Number.POSITIVE_INFINITY : Date.now() - tailMs
     const keepFrom = tail.findIndex(({ last, bytes }) => {
       const keep = idToMs(last) >= oldestMs && tailBytes <= TAIL_BYTES_MAX
       if (!keep) tailBytes -= bytes

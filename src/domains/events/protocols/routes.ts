@@ -1,12 +1,12 @@
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
-import { Problem } from '../../../errors.ts'
 import { projectScope } from '../../../http/access.ts'
 import { problemResponses, TimeInput, timeToMs } from '../../../http/schemas.ts'
 import { setRateLimit } from '../../../http/security.ts'
 import { validatorCompiler } from '../../../http/validation.ts'
 import { checkCount } from '../body.ts'
 import { isStorableTime } from '../capture.ts'
+import { asUnavailable } from '../door.ts'
 import type { IngestRequest, IngestService } from '../service.ts'
 import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
 import type { ForeignRoute, StartRoute } from './foreign.ts'
@@ -44,6 +44,7 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
       access: 'events:write',
       rateLimit: false,
       logsFailuresOnly: true,
+      overload,
       ...(bodyCredential ? { bodyCredential } : {}),
     },
     schema: {
@@ -107,10 +108,4 @@ function readSentAt(sentAt: unknown): number | undefined {
 function idempotencyKey({ headers }: FastifyRequest): string | undefined {
   const key = headers['idempotency-key']
   return typeof key === 'string' && key.length > 0 && key.length <= 255 ? key : undefined
-}
-
-/** The same refusal with a status after which the client sends its events again. */
-function asUnavailable(error: unknown): unknown {
-  if (!(error instanceof Problem) || error.status !== 429) return error
-  return new Problem(error.code, 503, error.title, error.message, { headers: error.headers, cause: error })
 }
