@@ -28,6 +28,7 @@ import facts from './infra/facts.ts'
 import metrics from './infra/metrics.ts'
 import postgres from './infra/postgres.ts'
 import redis from './infra/redis.ts'
+import siblings from './infra/siblings.ts'
 
 const WEBSOCKET_OPTIONS = {
   maxPayload: 16 * 1024,
@@ -53,6 +54,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   app.removeContentTypeParser('text/plain')
 
   await app.register(metrics)
+  await app.register(siblings)
   await app.register(postgres, config.postgres)
   await app.register(clickhouse, config.clickhouse)
   await app.register(redis, config.redis)
@@ -72,6 +74,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
       redis: () => app.redis.ping(),
       ingestRedis: () => app.ingestRedis.ping(),
       ...(config.roles.includes('api') ? { ingestion: pressure.assertOpen } : {}),
+      ...(app.siblings.assertComplete ? { processes: app.siblings.assertComplete } : {}),
     },
   })
 

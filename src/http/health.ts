@@ -88,7 +88,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
         operationId: 'metrics',
         summary: 'Prometheus metrics',
         description:
-          'Text format. Answered to loopback, or to METERHOUSE_METRICS_TOKEN as bearer token; 404 to everyone else.',
+          'Text format, of all processes of one command together. Answered to loopback, or to METERHOUSE_METRICS_TOKEN as bearer token; 404 to everyone else.',
         tags: ['Operations'],
         response: {
           200: Type.String({
@@ -102,7 +102,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
     async (request, reply) => {
       const allowed = metricsToken ? request.headers.authorization === `Bearer ${metricsToken}` : isLoopback(request.ip)
       if (!allowed) throw notFound('There is no GET /metrics.')
-      return reply.type(app.metrics.registry.contentType).send(await app.metrics.registry.metrics())
+      return reply.type(app.metrics.registry.contentType).send(await app.siblings.metrics())
     },
   )
 }

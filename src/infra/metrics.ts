@@ -17,6 +17,11 @@ export function createMetrics() {
   const registers = [registry]
   return {
     registry,
+    processes: new Gauge({
+      name: 'meterhouse_processes',
+      help: 'Processes whose metrics these are.',
+      registers,
+    }),
     requests: new Histogram({
       name: 'meterhouse_http_request_duration_seconds',
       help: 'Time to answer an HTTP request, by route and status.',
@@ -124,6 +129,7 @@ export default fp(
   async (app) => {
     const metrics = createMetrics()
     collectDefaultMetrics({ register: metrics.registry })
+    metrics.processes.set(1)
     app.decorate('metrics', metrics)
     // Looking a series up by its labels costs more than counting does.
     const series = new Map<string, { observe: (seconds: number) => void }>()

@@ -91,6 +91,12 @@ t.test('roles are all, or the ones that are listed', async (t) => {
   }
 })
 
+t.test('several processes are processes of the role api', async (t) => {
+  const processes = { ...DEVELOPMENT, METERHOUSE_PROCESSES: '2' }
+  t.match(faultsOf({ ...processes, METERHOUSE_ROLES: 'sink,jobs' }), [/^METERHOUSE_PROCESSES /])
+  for (const roles of ['all', 'api', 'api,sink']) t.same(faultsOf({ ...processes, METERHOUSE_ROLES: roles }), [])
+})
+
 t.test('production does not start with the secret that everybody knows', async (t) => {
   const published = String(VARIABLES.METERHOUSE_JWT_SECRET?.default)
   for (const environment of [REQUIRED, { ...REQUIRED, METERHOUSE_JWT_SECRET: published }]) {
@@ -120,6 +126,7 @@ t.test('the configuration is frozen all the way down', async (t) => {
 t.test('an environment with the required variables alone gives the documented defaults', async (t) => {
   const config: Partial<Config> = loadConfig(DEVELOPMENT)
   t.match(config, {
+    processes: 1,
     http: {
       host: '127.0.0.1',
       port: 3000,
@@ -132,14 +139,20 @@ t.test('an environment with the required variables alone gives the documented de
     log: { level: 'info', format: 'auto' },
     postgres: { url: REQUIRED.METERHOUSE_POSTGRES_URL, poolMax: 10 },
     mail: { from: 'Meterhouse <no-reply@localhost>' },
-    ingest: { shards: 2, deduplicationWindowMs: 1_800_000, eventsPerSecond: 100_000, tailMs: 60_000 },
+    ingest: {
+      shards: 2,
+      deduplicationWindowMs: 1_800_000,
+      eventsPerSecond: 100_000,
+      tailMs: 60_000,
+      bufferBytesMax: 0,
+    },
     sink: { flushIntervalMs: 500, batchRowsMax: 20_000 },
   })
 })
 
 /** The order of .env.example. A variable that is in no group fails the first test below. */
 const GROUPS = {
-  Server: ['PORT', 'HOST', 'PUBLIC_URL', 'MODE', 'ROLES', 'TRUST_PROXY', 'SHUTDOWN_TIMEOUT_MS'],
+  Server: ['PORT', 'HOST', 'PUBLIC_URL', 'MODE', 'ROLES', 'PROCESSES', 'TRUST_PROXY', 'SHUTDOWN_TIMEOUT_MS'],
   Secrets: ['JWT_SECRET', 'METRICS_TOKEN'],
   Logs: ['LOG_LEVEL', 'LOG_FORMAT'],
   Postgres: ['POSTGRES_URL', 'POSTGRES_POOL_MAX', 'POSTGRES_OWNER_URL'],
@@ -153,6 +166,7 @@ const GROUPS = {
     'SINK_FLUSH_INTERVAL_MS',
     'SINK_BATCH_ROWS_MAX',
     'BUFFER_TAIL_SECONDS',
+    'BUFFER_BYTES_MAX',
   ],
   Requests: ['API_REQUESTS_PER_MINUTE'],
   'Demo page': ['DEMO_PROJECT_ID'],
