@@ -21,7 +21,7 @@ export interface ServerProcess {
 }
 
 /** Every service durable and in processes of its own, and the server split by role: what a fault test needs to kill one at a time. */
-export async function startDeployment(t: Test) {
+export async function startDeployment(t: Test, overrides: Record<string, string> = {}) {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'mh-deployment-'))
   const services = await startServices({
     dataDirectory,
@@ -45,6 +45,7 @@ export async function startDeployment(t: Test) {
     METERHOUSE_INGEST_REDIS_URL: ingestRedis.url,
     METERHOUSE_SMTP_URL: 'smtp://127.0.0.1:1',
     METERHOUSE_JWT_SECRET: randomBytes(24).toString('hex'),
+    ...overrides,
   }
   return {
     environment,
