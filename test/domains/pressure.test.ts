@@ -10,7 +10,7 @@ const LIGHT = 'org_light'
 
 /** A door over a buffer that is as the test says, before which one organization sends a hundred times what the other does. */
 function startDoor(known: Partial<BufferState>, loopDelayMs = 0) {
-  const buffer = { answers: true, memoryShare: undefined, lagMs: 0, drainMs: 0, ...known }
+  const buffer = { answers: true, memoryShare: undefined, lagMs: 0, laneLagsMs: new Map(), drainMs: 0, ...known }
   const metrics = createMetrics()
   const fairShare = createFairShare()
   const pressure = createPressure({ buffer, loopDelayMs: () => loopDelayMs, fairShare, metrics })

@@ -9,7 +9,13 @@ const { redis, clickhouse, keys } = pipeline
 const [alpha, beta] = [newScope(), newScope()]
 
 const silent = { warn: () => {} } as unknown as Parameters<typeof createBufferGauge>[0]['log']
-const gauge = createBufferGauge({ redis, streams: [keys], bytesMax: 0, log: silent, onSample: () => {} })
+const gauge = createBufferGauge({
+  redis,
+  streams: [{ lane: 'live', ...keys }],
+  bytesMax: 0,
+  log: silent,
+  onSample: () => {},
+})
 gauge.start()
 t.teardown(gauge.stop)
 
@@ -25,12 +31,12 @@ const drained = async () => {
 t.test('a sink whose ClickHouse was away drains by itself what was admitted meanwhile', async (t) => {
   let away = true
   let tries = 0
-  const insertLines: ClickHouse['insertLines'] = async (...args) => {
+  const insertRows: ClickHouse['insertRows'] = async (...args) => {
     tries += 1
     if (away) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-    await clickhouse.insertLines(...args)
+    await clickhouse.insertRows(...args)
   }
-  const sink = pipeline.sink({ ...clickhouse, insertLines })
+  const sink = pipeline.sink({ ...clickhouse, insertRows })
   sink.start()
   for (const scope of [alpha, beta]) await pipeline.send(scope, newEvents(100))
   await eventually('a second try', async () => tries >= 2)

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
+import type { Lane } from './buffer.ts'
 
 /** What is known about the buffer. Until the first answer nothing is, and nothing is held against it. */
 export interface BufferState {
@@ -9,11 +10,14 @@ export interface BufferState {
   memoryShare: number | undefined
   /** Age of the oldest entry that is not stored yet, over all streams. */
   lagMs: number
+  /** The same lane by lane. */
+  laneLagsMs: Map<Lane, number>
   /** When the streams will be stored to their ends at the present pace; Infinity while the lag does not shrink. */
   drainMs: number
 }
 
 interface StreamKeys {
+  lane: Lane
   stream: string
   cursor: string
 }
@@ -48,7 +52,7 @@ return { cursor, page[1] and page[1][1] or '', nowMs }`
 
 /** Samples how full the buffer is and how far behind its sinks are. It never throws: a Redis that is away is a state like others. */
 export function createBufferGauge({ redis, streams, bytesMax, log, onSample }: BufferGaugeOptions) {
-  const state: BufferState = { answers: true, memoryShare: undefined, lagMs: 0, drainMs: 0 }
+  const state: BufferState = { answers: true, memoryShare: undefined, lagMs: 0, laneLagsMs: new Map(), drainMs: 0 }
   const lags = streams.map((keys) => createLag(redis, keys))
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -59,7 +63,10 @@ export function createBufferGauge({ redis, streams, bytesMax, log, onSample }: B
       state.memoryShare = memoryShare(await redis.info('memory'), bytesMax)
       if (samples++ % SAMPLES_PER_LAG === 0) {
         const known = await Promise.all(lags.map((lag) => lag()))
-        state.lagMs = Math.max(0, ...known.map(({ lagMs }) => lagMs))
+        state.laneLagsMs.clear()
+        for (const [index, { lane }] of streams.entries())
+          state.laneLagsMs.set(lane, Math.max(state.laneLagsMs.get(lane) ?? 0, known[index]?.lagMs ?? 0))
+        state.lagMs = Math.max(0, ...state.laneLagsMs.values())
         state.drainMs = Math.max(0, ...known.map(({ drainMs }) => drainMs))
       }
       state.answers = true

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Config } from '../../config.ts'
 import { createBlockingRedis } from '../../infra/redis.ts'
 import { createAdmission } from './admit.ts'
-import { bufferKeys } from './buffer.ts'
+import { bufferKeys, LANES } from './buffer.ts'
 import { createBufferGauge } from './buffer-gauge.ts'
 import { watchDoor } from './door.ts'
 import { createFairShare } from './fair-share.ts'
@@ -82,12 +82,14 @@ export function openPressure(app: Parameters<FastifyPluginAsync>[0], config: Con
   const loopDelay = createLoopDelay()
   const gauge = createBufferGauge({
     redis: app.ingestRedis,
-    streams: Array.from({ length: config.ingest.shards }, (_, shard) => bufferKeys(shard)),
+    streams: Array.from({ length: config.ingest.shards }, (_, shard) =>
+      LANES.map((lane) => ({ lane, ...bufferKeys(shard, lane) })),
+    ).flat(),
     bytesMax: config.ingest.bufferBytesMax,
     log: app.log,
-    onSample({ memoryShare, lagMs }) {
+    onSample({ memoryShare, laneLagsMs }) {
       metrics.bufferMemory.set(memoryShare ?? 0)
-      metrics.bufferLag.set(lagMs / 1000)
+      for (const [lane, lagMs] of laneLagsMs) metrics.bufferLag.set({ lane }, lagMs / 1000)
       metrics.loopDelay.set(loopDelay.delayMs() / 1000)
       metrics.inFlightBytes.set(pressure.inFlightBytes())
     },
