@@ -11,7 +11,7 @@ export async function bootFaults(app: FastifyInstance, config: Config): Promise<
     (name) => `the migration ${name} has not been applied; run npm run migrate`,
   )
   if (config.mode !== 'production') return pending
-  return [...pending, ...(await roleFaults(app)), ...(await bufferFaults(app))]
+  return [...pending, ...(await roleFaults(app)), ...(await bufferFaults(app, config))]
 }
 
 async function roleFaults(app: FastifyInstance): Promise<string[]> {
@@ -28,7 +28,7 @@ async function roleFaults(app: FastifyInstance): Promise<string[]> {
 
 const BUFFER_SETTINGS = { appendonly: 'yes', appendfsync: 'always', 'maxmemory-policy': 'noeviction' }
 
-async function bufferFaults(app: FastifyInstance): Promise<string[]> {
+async function bufferFaults(app: FastifyInstance, config: Config): Promise<string[]> {
   const faults: string[] = []
   for (const [name, expected] of Object.entries(BUFFER_SETTINGS)) {
     const [, actual] = await app.ingestRedis.config('GET', name).catch(() => [] as unknown[])
@@ -37,5 +37,10 @@ async function bufferFaults(app: FastifyInstance): Promise<string[]> {
     else if (actual !== expected)
       faults.push(`METERHOUSE_INGEST_REDIS_URL has ${name} ${actual}; it must be ${expected}`)
   }
+  const [, maxmemory] = await app.ingestRedis.config('GET', 'maxmemory').catch(() => [] as unknown[])
+  if (maxmemory === '0' && config.ingest.bufferBytesMax === 0)
+    app.log.warn(
+      'the buffer has no memory limit: set maxmemory, or METERHOUSE_BUFFER_BYTES_MAX, or it may take all there is',
+    )
   return faults
 }
