@@ -43,6 +43,11 @@ export function runProcesses(config: Config, log: Log, onEnd: (code: number) => 
       if (message.kind === 'ask') void answer(worker, message)
     })
     worker.once('exit', (code, signal) => ended(place, code, signal))
+    worker.on('error', (error) => {
+      log.error({ err: error, process: place.name }, 'a process could not be reached')
+      // One that the system did not start has no end either.
+      if (worker.process.pid === undefined) ended(place, 1, null)
+    })
   }
 
   function started(place: Place): void {

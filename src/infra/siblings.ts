@@ -42,9 +42,13 @@ export function announceStart(): void {
   send(cluster.worker, { kind: 'started' })
 }
 
-/** Sends unless the other side is gone, which its end reports better. */
+/** Sends unless the other side is gone, which its end reports better than a message that does not arrive. */
 export function send(worker: Worker | undefined, message: SiblingMessage): void {
-  if (worker?.isConnected()) worker.send(message)
+  if (worker?.isConnected()) worker.send(message, ignoreLoss)
+}
+
+function ignoreLoss(): void {
+  // Whoever waits for an answer has a time limit.
 }
 
 export default fp(
