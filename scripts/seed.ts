@@ -38,7 +38,7 @@ async function seed() {
     const apiKey = await issueKey(tx, scope, {
       name: 'demo API key',
       kind: 'api',
-      scopes: ['events:write', 'query:read', 'keys:read', 'keys:write'],
+      scopes: ['events:write', 'query:read', 'keys:read', 'keys:write', 'tracking_plan:read', 'tracking_plan:write'],
     })
     return { email: EMAIL, password, ...scope, writeKey: writeKey.key, apiKey: apiKey.key }
   })

@@ -14,6 +14,7 @@ import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import { createOrganizationsService } from './domains/organizations/index.ts'
 import projects, { createProjectsService, KEY_REVOKED } from './domains/projects/index.ts'
+import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import health from './http/health.ts'
@@ -46,7 +47,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     trustProxy: config.http.trustProxy,
     bodyLimit: 1024 * 1024,
     requestTimeout: 60_000,
-    routerOptions: { maxParamLength: 200 },
+    // Names of events are parameters too: 200 characters, each of up to nine once it is encoded.
+    routerOptions: { maxParamLength: 1800 },
     http: { headersTimeout: 10_000 },
   })
   app.setValidatorCompiler(validatorCompiler)
@@ -90,6 +92,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   const tokens = createTokens(app.jwt)
   const identityService = createIdentityService({ postgres: app.postgres, organizations: organizationsService, tokens })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
+  const trackingPlansService = openTrackingPlans(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
 
   const keyed = { authenticate: projectsService.authenticateKey, authorize: projectsService.authorize }
@@ -109,6 +112,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
     await scope.register(identity, { identity: identityService })
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })
+    await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })
     await scope.register(live, { tail: openTail(app, config) })
   })

@@ -118,8 +118,8 @@ type Environment = Static<typeof EnvironmentSchema>
 export const ROLES = ['api', 'sink', 'jobs'] as const
 export type Role = (typeof ROLES)[number]
 
-/** Read by the launcher or the container only, never by the server. */
-const LAUNCHER_VARIABLES = new Set(['METERHOUSE_DATA'])
+/** Read by the launcher, the container or a script only (the last two by npm run types), never by the server. */
+const LAUNCHER_VARIABLES = new Set(['METERHOUSE_DATA', 'METERHOUSE_URL', 'METERHOUSE_API_KEY'])
 
 const URL_PROTOCOLS: Record<string, string[]> = {
   METERHOUSE_PUBLIC_URL: ['http:', 'https:'],

@@ -5,7 +5,14 @@ import type { ProjectScope } from '../infra/clickhouse.ts'
 export type { ProjectScope }
 
 /** What a role or an API key may be allowed to do, as `noun:verb`. */
-export const PERMISSIONS = ['events:write', 'query:read', 'keys:read', 'keys:write'] as const
+export const PERMISSIONS = [
+  'events:write',
+  'query:read',
+  'keys:read',
+  'keys:write',
+  'tracking_plan:read',
+  'tracking_plan:write',
+] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
 /** Who is asking, once the credential has been checked. */

@@ -123,11 +123,14 @@ export function insertOf(table: Table, row: Row) {
 
 const sampleText = () => `fixture_${randomBytes(8).toString('hex')}`
 
+let numbers = 0
+
 const SAMPLES: Record<string, () => unknown> = {
   text: sampleText,
   'text[]': () => [],
   jsonb: () => '{}',
-  integer: () => 1,
+  // Never the same twice, as a number may be the part of a key that tells two rows apart.
+  integer: () => ++numbers,
   bigint: () => 1,
   boolean: () => true,
   'timestamp with time zone': () => new Date(),

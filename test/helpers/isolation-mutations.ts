@@ -76,6 +76,12 @@ export const DETOURS: Mutation[] = [
     noticedBy: ['catalog', 'privileges'],
   },
   {
+    table: 'tracking_plan_versions',
+    statement: 'grant update on tracking_plan_versions to meterhouse_app',
+    undo: 'revoke update on tracking_plan_versions from meterhouse_app',
+    noticedBy: ['catalog', 'matrix'],
+  },
+  {
     table: 'outbox',
     statement: 'alter table outbox owner to meterhouse_app',
     undo: `alter table outbox owner to meterhouse_owner; revoke all on outbox from meterhouse_app;

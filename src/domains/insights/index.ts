@@ -3,8 +3,10 @@ import type { ProjectScope } from '../../http/access.ts'
 import { insightsRoutes } from './routes.ts'
 import { createInsightsService } from './service.ts'
 
+export { eventNamesStatement, recentSpan } from './catalog.ts'
 export { createFilterPredicate } from './filter-predicate.ts'
 export { FilterSchema, Filters } from './filter-schema.ts'
+export { sampleStatement } from './sample.ts'
 export { createInsightsService, type InsightsService } from './service.ts'
 
 /** The reading side: queries, usage, single events, and what exists. */
