@@ -35,6 +35,9 @@ const COLUMNS = [
 const EVERYBODY = COLUMNS.map(() => 200)
 const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404, 401]
 const PROJECT = '/v1/projects/:projectId'
+const PLAN = `${PROJECT}/tracking-plan`
+const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
+const PLAN_READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 403, 404, 404, 401]
 /** Keys act in their own project here, so another organization's key sends its own events. */
 const senders = (status: number) => [401, status, 403, status, status, 401, 401, 401, 401, 401, 401, 401, 401, 401]
 
@@ -144,11 +147,40 @@ const TABLE: Record<string, Row> = {
     answers: READERS,
     request: async () => ({ query: { field: 'event' } }),
   },
+  ...planTable(),
   // Whoever may watch is told to come back as a WebSocket.
   [`GET ${PROJECT}/live`]: {
     permission: 'query:read',
     answers: READERS.map((status) => (status === 200 ? 426 : status)),
   },
+}
+
+/** About an event of the plan that is there; one that is taken out is put in again first. */
+function planTable(): Record<string, Row> {
+  const readable = { permission: 'tracking_plan:read', answers: PLAN_READERS } as const
+  const writable = { permission: 'tracking_plan:write', answers: PLANNERS() } as const
+  const schema = { type: 'object', properties: { properties: { type: 'object' } } }
+  const url = () => `/v1/projects/${alpha.projectId}/tracking-plan/events/Access`
+  const put = () =>
+    app.inject(authorized(sessionOf(app, alpha.userId), { method: 'PUT', url: url(), payload: { schema } }))
+  return {
+    [`GET ${PLAN}`]: readable,
+    [`PATCH ${PLAN}`]: { ...writable, request: async () => ({ payload: { mode: 'observe' } }) },
+    [`PUT ${PLAN}/events/:eventName`]: { ...writable, request: async () => ({ url: url(), payload: { schema } }) },
+    [`GET ${PLAN}/events/:eventName`]: { ...readable, request: () => put().then(() => ({ url: url() })) },
+    [`DELETE ${PLAN}/events/:eventName`]: {
+      ...writable,
+      answers: PLANNERS(204),
+      request: () => put().then(() => ({ url: url() })),
+    },
+    [`GET ${PLAN}/versions`]: readable,
+    [`GET ${PLAN}/versions/:version`]: readable,
+    [`POST ${PLAN}/versions/:version/restore`]: { ...writable, request: async () => ({ payload: {} }) },
+    [`POST ${PLAN}/infer`]: writable,
+    [`POST ${PLAN}/check`]: { ...readable, request: async () => ({ payload: { events: [{ event: 'Access' }] } }) },
+    [`GET ${PLAN}/violations`]: readable,
+    [`GET ${PLAN}/types`]: readable,
+  }
 }
 
 const { app } = await startTestApp(t)
@@ -191,7 +223,7 @@ const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] ===
 /** The request of a route about a project; a key id is one that nobody has unless the row says another. */
 async function requestOf(route: string, projectId = alpha.projectId): Promise<InjectOptions> {
   const [method, pattern = ''] = route.split(' ') as ['GET', string]
-  const url = pattern.replace(':projectId', projectId).replace(':keyId', newId('key'))
+  const url = pattern.replace(':projectId', projectId).replace(':keyId', newId('key')).replace(':version', '1')
   const { url: own, ...rest } = (await TABLE[route]?.request?.()) ?? {}
   return { method, url: projectId === alpha.projectId && own ? own : url, ...rest } as InjectOptions
 }

@@ -2,7 +2,7 @@ import type { ProjectScope } from '../../http/access.ts'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import { eventNamesStatement, recentSpan, sampleStatement } from '../insights/index.ts'
 import { inferSchema, type SampledEvent } from './infer.ts'
-import type { InferAnswer, InferQuery } from './schemas.ts'
+import type { InferAnswer, InferQuery } from './tool-schemas.ts'
 
 /** Of each event name: what is parsed and looked at between two other requests. */
 const SAMPLE_BYTES_MAX = 4 * 1024 * 1024

@@ -14,6 +14,8 @@ export interface Pattern {
 
 const STATES_MAX = 500
 const CACHE_MAX = 300
+/** What it costs to find out where one state leads, in steps whose end is known. */
+const UNKNOWN_STEP = 16
 
 type State =
   | { kind: 'one'; of: Ranges; classes: Set<number>; next: number }
@@ -97,7 +99,7 @@ export function compilePattern(source: string): Pattern {
         if (code > 0xffff) at++
         const character = classOf(code)
         const known = situation.next[character]
-        steps.left -= known ? 1 : 4 * (situation.states.length + 1)
+        steps.left -= known ? 1 : UNKNOWN_STEP * (situation.states.length + 1)
         if (steps.left < 0) return false
         situation = known ?? advance(situation, character)
       }

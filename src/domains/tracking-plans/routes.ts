@@ -6,6 +6,7 @@ import { ProjectParams, problemResponses } from '../../http/schemas.ts'
 import { refuseFaults } from './errors.ts'
 import * as Api from './schemas.ts'
 import type { Author, TrackingPlansService } from './service.ts'
+import * as Tools from './tool-schemas.ts'
 
 const BASE = '/v1/projects/:projectId/tracking-plan'
 const read = { access: 'tracking_plan:read' } as const
@@ -198,8 +199,8 @@ const toolRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { trackingPla
         summary: 'Propose schemas from stored events',
         description:
           'Looks at the newest events of the last 30 days, or of the given time, and proposes a schema for each name that all of them meet. Publishes nothing. No value of an event is in the answer, except short texts of which there are few and each of which at least five people have sent.',
-        querystring: Api.InferQuery,
-        response: { 200: Api.InferAnswer, ...problemResponses(400, 401, 403, 404, 413, 415, 422, 429, 503) },
+        querystring: Tools.InferQuery,
+        response: { 200: Tools.InferAnswer, ...problemResponses(400, 401, 403, 404, 413, 415, 422, 429, 503) },
       },
     },
     (request) => trackingPlans.infer(projectScope(request), request.query),
@@ -214,8 +215,8 @@ const toolRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { trackingPla
         operationId: 'checkEvents',
         summary: 'Check events without sending them',
         description: 'Says what the plan would do with each event. Nothing is stored and nothing is counted.',
-        body: Api.CheckInput,
-        response: { 200: Api.CheckAnswer, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
+        body: Tools.CheckInput,
+        response: { 200: Tools.CheckAnswer, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
       },
     },
     (request) => trackingPlans.check(projectScope(request), request.body.events),
@@ -230,8 +231,8 @@ const toolRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { trackingPla
         operationId: 'listViolations',
         summary: 'Count violations',
         description: 'How many events broke the plan where and how, about a second after they came. Kept for 30 days.',
-        querystring: Api.ViolationsQuery,
-        response: { 200: Api.ViolationsAnswer, ...readProblems },
+        querystring: Tools.ViolationsQuery,
+        response: { 200: Tools.ViolationsAnswer, ...readProblems },
       },
     },
     (request) => trackingPlans.violations(projectScope(request), request.query),
@@ -246,7 +247,7 @@ const toolRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { trackingPla
         operationId: 'getTrackingPlanTypes',
         summary: 'Generate TypeScript types',
         description: 'Declarations of every event of the plan and of a `track` function that takes nothing else.',
-        response: { 200: Api.TypesAnswer, ...readProblems },
+        response: { 200: Tools.TypesAnswer, ...readProblems },
       },
     },
     async (request, reply) =>

@@ -11,6 +11,7 @@ import { NO_PLAN, type StoredPlan } from './plan.ts'
 import type * as Api from './schemas.ts'
 import { createServing } from './serving.ts'
 import * as store from './store.ts'
+import type * as Tools from './tool-schemas.ts'
 import { toTypeScript } from './typescript.ts'
 
 /** The kind of the fact that a new version leaves in the outbox; its payload is `{ projectId, version }`. */
@@ -51,10 +52,10 @@ export function createTrackingPlansService({ postgres, clickhouse, redis, log }:
     infer: createInference({ clickhouse }),
 
     /** What would happen to events now. The plan is read anew, as another process may have changed it a moment ago. */
-    async check(scope: ProjectScope, events: Api.CheckInput['events']): Promise<Api.CheckAnswer> {
+    async check(scope: ProjectScope, events: Tools.CheckInput['events']): Promise<Tools.CheckAnswer> {
       serving.expire(scope)
       const plan = await serving.planOf(scope)
-      const data = events.map((event, index): Api.CheckAnswer['data'][number] => {
+      const data = events.map((event, index): Tools.CheckAnswer['data'][number] => {
         const violations = plan?.check(event)
         return {
           index,
@@ -65,7 +66,7 @@ export function createTrackingPlansService({ postgres, clickhouse, redis, log }:
       return { version: plan?.version ?? (await reading.summary(scope)).version, data }
     },
 
-    async violations(scope: ProjectScope, { days, event, limit, cursor = '0' }: Api.ViolationsQuery) {
+    async violations(scope: ProjectScope, { days, event, limit, cursor = '0' }: Tools.ViolationsQuery) {
       const { counts: all, other } = await counts.read(scope, days)
       const wanted = event === undefined ? all : all.filter((one) => one.event === event)
       const end = Number(cursor) + limit
