@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { LRUCache } from 'lru-cache'
 import type { Principal, ProjectScope } from '../../http/access.ts'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import { append } from '../../infra/outbox.ts'
@@ -41,6 +42,8 @@ export function createTrackingPlansService({ postgres, clickhouse, redis, log }:
   const reading = createReading(postgres)
   const serving = createServing(reading.plan)
   const counts = createCounts({ redis, log })
+  // A version never changes, and to generate the types of a large one takes seconds.
+  const generated = new LRUCache<string, string>({ max: 50 })
 
   return {
     ...reading,
@@ -78,7 +81,11 @@ export function createTrackingPlansService({ postgres, clickhouse, redis, log }:
 
     /** TypeScript declarations of the plan as it is. */
     async types(scope: ProjectScope): Promise<string> {
-      return toTypeScript(scope.projectId, (await reading.plan(scope, undefined)) ?? NO_PLAN)
+      const stored = (await reading.plan(scope, undefined)) ?? NO_PLAN
+      const key = `${scope.projectId}@${stored.version}`
+      const text = generated.get(key) ?? (await toTypeScript(scope.projectId, stored))
+      generated.set(key, text)
+      return text
     },
   }
 }
