@@ -99,13 +99,14 @@ function simplified(schema: JsonSchema): JsonSchema {
   } = schema
   const union = [anyOf, oneOf].find(Array.isArray)?.filter((branch) => !isUnknown(branch)) ?? []
   const isWhole = union.length === [anyOf, oneOf].find(Array.isArray)?.length
-  const result = {
+  const result: JsonSchema = {
     ...present({ type, enum: values, const: value, properties, required, additionalProperties, items }),
     ...(isWhole ? { anyOf: union } : {}),
     ...(Array.isArray(allOf) && allOf.some((branch) => !isUnknown(branch))
       ? { allOf: allOf.filter((branch) => !isUnknown(branch)) }
       : {}),
   }
+  if (type === 'object' && additionalProperties === false && !properties) result.tsType = 'Record<string, never>'
   const says = ['type', 'enum', 'const', 'anyOf', 'allOf'].some((keyword) => keyword in result)
   return {
     ...(says ? result : { tsType: 'unknown' }),
