@@ -97,6 +97,7 @@ t.test('a plan tells planned events from others, and other calls from tracked ev
   if (!plan) return t.fail('there is a plan')
   const broken = plan.check({ event: 'Planned', properties: { total: '1' } }) ?? []
   t.match([plan.version, plan.mode, plan.unplanned, plan.actionFor(broken)], [3, 'reject', 'warn', 'reject'])
+  t.same([plan.has('Planned'), plan.has('Unknown')], [true, false])
   const unknown = plan.check({ event: 'Unknown' }) ?? []
   t.match(unknown, [{ path: '/event', keyword: 'planned' }])
   t.equal(plan.actionFor(unknown), 'warn')

@@ -76,6 +76,8 @@ t.test('a number is an integer in its bounds, or its variable is named', async (
 t.test('an unknown METERHOUSE_ variable is an error, what others call their variables is not', async (t) => {
   t.match(faultsOf({ ...DEVELOPMENT, METERHOUSE_MODUS: 'x' }), [/^METERHOUSE_MODUS is not a variable/])
   t.same(faultsOf({ ...DEVELOPMENT, HOME: '/', METERHOUSES: 'x', METERHOUSE_DATA: '/data', port: 'x' }), [])
+  const forScripts = { METERHOUSE_URL: 'http://localhost:3000', METERHOUSE_API_KEY: 'mh_live_x' }
+  t.same(faultsOf({ ...DEVELOPMENT, ...forScripts }), [], 'what npm run types reads may be set for the server too')
 })
 
 t.test('a variable that is empty is not set', async (t) => {

@@ -22,6 +22,8 @@ export interface Plan {
   version: number
   mode: Mode
   unplanned: Unplanned
+  /** Whether an event of this name has a schema: for any other, `check` looks at the name and the type alone. */
+  has: (event: string) => boolean
   /** What is wrong with an event; null when nothing is. */
   check: EventCheck
   /** What to do with an event that has these violations. `observe` means: count them and go on. */
@@ -53,6 +55,7 @@ export function createPlan(stored: StoredPlan, before: Plan | null): Plan | null
     version,
     mode,
     unplanned,
+    has: (event) => checks.has(event),
     check(event: CheckedEvent) {
       const planned = checks.get(event.event)
       if (planned) return planned.check(event)
