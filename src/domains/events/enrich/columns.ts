@@ -1,0 +1,57 @@
+/** What is added to an event when it arrives. Empty text means: not known. */
+export interface Enrichment {
+  /** As the project's policy lets it be stored. */
+  ip: string
+  /** ISO 3166-1 alpha-2. */
+  country: string
+  region: string
+  city: string
+  browser: string
+  /** The major version. */
+  browserVersion: string
+  os: string
+  osVersion: string
+  /** desktop, mobile, tablet, tv, bot …; `other` for a program that is no browser. */
+  deviceType: string
+  isBot: boolean
+  /** Why `isBot`: names of `BotSignal`, joined with `+`. */
+  botSignals: string
+  /** How the visitor came; empty where the event is no arrival. */
+  channel: string
+  referrerDomain: string
+  utmSource: string
+  utmMedium: string
+  utmCampaign: string
+  utmTerm: string
+  utmContent: string
+  /** How far the sender's clock is ahead of ours. The corrected time is `timestamp - clockSkewMs`. */
+  clockSkewMs: number
+}
+
+export type EnrichmentColumn = readonly [column: string, key: keyof Enrichment, type: 'String' | 'UInt8' | 'Int64']
+
+/**
+ * The columns of `events` that hold an enrichment, in the order in which a writer appends them. `String` is also what a writer sends
+ * to a LowCardinality column.
+ */
+export const ENRICHMENT_COLUMNS: readonly EnrichmentColumn[] = [
+  ['ip', 'ip', 'String'],
+  ['country', 'country', 'String'],
+  ['region', 'region', 'String'],
+  ['city', 'city', 'String'],
+  ['browser', 'browser', 'String'],
+  ['browser_version', 'browserVersion', 'String'],
+  ['os', 'os', 'String'],
+  ['os_version', 'osVersion', 'String'],
+  ['device_type', 'deviceType', 'String'],
+  ['is_bot', 'isBot', 'UInt8'],
+  ['bot_signals', 'botSignals', 'String'],
+  ['channel', 'channel', 'String'],
+  ['referrer_domain', 'referrerDomain', 'String'],
+  ['utm_source', 'utmSource', 'String'],
+  ['utm_medium', 'utmMedium', 'String'],
+  ['utm_campaign', 'utmCampaign', 'String'],
+  ['utm_term', 'utmTerm', 'String'],
+  ['utm_content', 'utmContent', 'String'],
+  ['clock_skew_ms', 'clockSkewMs', 'Int64'],
+]
