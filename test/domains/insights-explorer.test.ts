@@ -1,5 +1,5 @@
 import t from 'tap'
-import { newEvent, type TestEvent } from '../helpers/insights.ts'
+import { newEvent, someGeo, someSource, type TestEvent } from '../helpers/insights.ts'
 import { openRoutes } from '../helpers/insights-routes.ts'
 
 const DAY_MS = 86_400_000
@@ -47,6 +47,14 @@ t.test('the explorer shows full events and finds them by every filter', async (t
     properties: { total: 49.9, list: [1, { deep: null }], text: 'é😀"\\', big: 1e300 },
     traits: { plan: 'pro' },
     context: { page: { url: 'https://x.y' } },
+    sentAt: '2026-03-01T10:02:31.400Z',
+    clockSkewMs: 150_000,
+    ip: '91.12.34.0',
+    geo: { country: 'DE', region: 'Hamburg', city: 'Hamburg' },
+    device: { type: 'desktop', browser: 'Chrome', browserVersion: '126', os: 'Windows', osVersion: '10' },
+    source: someSource({ channel: 'email', utmSource: 'news' }),
+    isBot: true,
+    botSignals: 'userAgent+headers',
   })
   const bare = newEvent({ messageId: 'bare', anonymousId: 'device', timestamp: '2026-03-02T10:00:00.000Z' })
   await insert([full, bare])
@@ -62,7 +70,44 @@ t.test('the explorer shows full events and finds them by every filter', async (t
   t.same(await find({ from: '2026-03-02' }), ['bare'])
   t.same(await find({ to: '2026-03-02T10:00:00Z' }), ['full'])
   t.same(await find({ filters: '[{"field":"properties.total","operator":"gt","value":40}]' }), ['full'])
+  const withFilter = (field: string, value: unknown) =>
+    find({ filters: JSON.stringify([{ field, operator: 'eq', value }]) })
+  t.same(await withFilter('geo.city', 'Hamburg'), ['full'])
+  t.same(await withFilter('isBot', false), ['bare'])
   t.same(await find({ userId: `x' OR 1=1 --` }), [])
+})
+
+t.test('the explorer orders, pages and searches by the corrected time, across the ends of days', async (t) => {
+  const { insert, insertElsewhere, get } = await openRoutes(t)
+  const DAY = 86_400_000
+  // Clocks that are a day ahead or behind, so that the senders' own order is not the true one, nor their days the true days.
+  const skews = [DAY, -DAY, 0, 61_000, -61_000, 5 * 3_600_000, -DAY, DAY]
+  const start = Date.parse('2026-03-01T23:59:59.990Z')
+  const events = skews.map((clockSkewMs, index) =>
+    newEvent({ messageId: `m${index}`, clockSkewMs, timestamp: new Date(start + 5 * index).toISOString() }),
+  )
+  await insert(events)
+  await insertElsewhere(events)
+  const newestFirst = events.map(({ messageId }) => messageId).reverse()
+  for (const limit of [1, 3, 20]) {
+    const seen: string[] = []
+    let cursor: string | null = null
+    do {
+      const page = await get('events', { limit, ...(cursor ? { cursor } : {}) })
+      seen.push(...page.body.data.map((event: TestEvent) => event.messageId))
+      cursor = page.body.nextCursor
+    } while (cursor)
+    t.same(seen, newestFirst, `limit ${limit}`)
+  }
+  const find = async (query: Record<string, string>) =>
+    (await get('events', query)).body.data.map((event: TestEvent) => event.messageId)
+  t.same(await find({ from: '2026-03-02' }), newestFirst.slice(0, 6))
+  t.same(await find({ to: '2026-03-02' }), newestFirst.slice(6))
+  t.same(await find({ from: '2026-03-02', to: '2026-03-02T00:00:00.001Z' }), ['m2'])
+  const filters = JSON.stringify([{ field: 'timestamp', operator: 'gte', value: '2026-03-02T00:00:00.020Z' }])
+  t.same(await find({ filters }), ['m7', 'm6'])
+  const names = await get('schema/events', { from: 0 })
+  t.match(names.body.data, [{ firstSeen: events[0]?.timestamp, lastSeen: events.at(-1)?.timestamp }])
 })
 
 t.test('a cursor that was changed, or belongs to another search, is refused', async (t) => {
@@ -91,7 +136,11 @@ t.test('the catalog lists names, fields and values of one project, most frequent
       { total: 5, plan: 'pro', 'a.b': true, nested: { x: { y: { z: { deep: 1 } } } } },
       { page: { url: 'https://x.y/a"b' } },
     ),
-    today('Order', { total: 'five', plan: null, empty: {}, list: [1] }),
+    {
+      ...today('Order', { total: 'five', plan: null, empty: {}, list: [1] }),
+      geo: someGeo({ country: 'FR' }),
+      isBot: true,
+    },
     today('View', { plan: 'pro', '': 1 }),
     newEvent({ timestamp: '2020-01-01T00:00:00.000Z', event: 'Ancient' }),
   ])
@@ -113,6 +162,7 @@ t.test('the catalog lists names, fields and values of one project, most frequent
   const one = (type: string) => ({ count: 1, types: [{ type, count: 1 }] })
   t.equal(fields.body.sampled, 3)
   t.same(fields.body.data, [
+    { field: 'isBot', count: 3, types: [{ type: 'boolean', count: 3 }] },
     {
       field: 'properties.plan',
       count: 2,
@@ -130,13 +180,17 @@ t.test('the catalog lists names, fields and values of one project, most frequent
       ],
     },
     { field: 'context.page.url', ...one('string') },
+    { field: 'geo.country', ...one('string') },
     { field: 'properties.a\\.b', ...one('boolean') },
     { field: 'properties.list', ...one('array') },
     { field: 'properties.nested.x.y.z', ...one('object') },
   ])
   t.match((await get('schema/properties', { event: 'View' })).body, {
     sampled: 1,
-    data: [{ field: 'properties.plan', count: 1 }],
+    data: [
+      { field: 'isBot', count: 1 },
+      { field: 'properties.plan', count: 1 },
+    ],
   })
 
   const values = async (query: Record<string, string | number>) => (await get('schema/values', query)).body.data
@@ -149,6 +203,12 @@ t.test('the catalog lists names, fields and values of one project, most frequent
   t.same(await values({ field: 'properties.list' }), [{ value: '[1]', count: 1 }])
   t.same(await values({ field: 'event', limit: 1 }), [{ value: 'Order', count: 2 }])
   t.same(await values({ field: 'context.page.url', search: 'A"B' }), [{ value: 'https://x.y/a"b', count: 1 }])
+  t.same(await values({ field: 'geo.country' }), [{ value: 'FR', count: 1 }])
+  t.same(await values({ field: 'geo.country', search: 'de' }), [])
+  t.same(await values({ field: 'isBot' }), [
+    { value: false, count: 2 },
+    { value: true, count: 1 },
+  ])
   t.same(await values({ field: 'distinctId', event: 'View' }), [{ value: 'ada', count: 1 }])
   for (const path of [
     'schema/events',

@@ -7,14 +7,28 @@ import { createFilterPredicate, createInsightsService, type FilterSchema } from 
 import { createParameters } from '../../src/domains/insights/parameters.ts'
 import { type FieldError, Problem } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
-import { newEvent, openEventStore, type TestEvent } from '../helpers/insights.ts'
+import { newEvent, openEventStore, someDevice, someGeo, someSource, type TestEvent } from '../helpers/insights.ts'
 
 const INJECTION = `x') OR 1=1 -- {p0:String} \\' \\\\ ? \u0000`
 
 /** Every event has a letter; the cases below name the letters that a filter finds. */
 const EVENTS: Record<string, Partial<TestEvent>> = {
-  a: { userId: 'u1', anonymousId: 'n1', properties: { total: 5, plan: 'pro', ok: true, tags: ['red', 'blue'] } },
-  b: { anonymousId: 'n1', properties: { total: '5', plan: 'Pro', ok: 'true', tags: 'red' } },
+  a: {
+    geo: someGeo({ country: 'DE', city: 'Köln' }),
+    device: someDevice({ type: 'mobile', browserVersion: '9' }),
+    isBot: true,
+    botSignals: 'userAgent+headers',
+    userId: 'u1',
+    anonymousId: 'n1',
+    properties: { total: 5, plan: 'pro', ok: true, tags: ['red', 'blue'] },
+  },
+  b: {
+    geo: someGeo({ country: 'FR' }),
+    ip: '91.12.34.0',
+    source: someSource({ channel: 'email', utmCampaign: INJECTION }),
+    anonymousId: 'n1',
+    properties: { total: '5', plan: 'Pro', ok: 'true', tags: 'red' },
+  },
   c: { userId: 'u2', properties: { total: 5.5, plan: '', ok: false, tags: [] } },
   d: { properties: { total: null, plan: null, nested: { deep: { er: -1 } } }, event: 'Other' },
   e: { properties: { total: 2 ** 53 + 2, plan: 'é😀/"\\\n\t\u0000', 'a.b': 1, 'q"\\': 'k' }, groupId: 'g' },
@@ -28,6 +42,7 @@ const EVENTS: Record<string, Partial<TestEvent>> = {
     properties: { total: 1e-7, plan: 'pro😀', z: 'z' },
     timestamp: '2026-03-02T00:00:00.001Z',
     receivedAt: '2026-03-05T10:00:00.000Z',
+    clockSkewMs: -3_600_000,
   },
 }
 const ALL = Object.keys(EVENTS).join('')
@@ -115,6 +130,27 @@ const CASES: Case[] = [
   ['timestamp', 'lte', '2026-03-02', without('i')],
   ['timestamp', 'eq', '2026-03-02T01:00:00.001+01:00', 'i'],
   ['timestamp', 'notIn', [1772409600001], without('i')],
+  ['geo.country', 'eq', 'DE', 'a'],
+  ['geo.country', 'in', ['DE', 'FR'], 'ab'],
+  ['geo.country', 'neq', 'DE', without('a')],
+  ['geo.country', 'isSet', undefined, 'ab'],
+  ['geo.country', 'gt', 'DE', 'b'],
+  ['geo.region', 'isNotSet', undefined, ALL],
+  ['geo.city', 'contains', 'öl', 'a'],
+  ['device.type', 'notIn', ['mobile'], without('a')],
+  ['device.browserVersion', 'startsWith', '9', 'a'],
+  ['device.os', 'eq', 'mobile', ''],
+  ['source.channel', 'endsWith', 'mail', 'b'],
+  ['source.utmCampaign', 'eq', INJECTION, 'b'],
+  ['ip', 'startsWith', '91.', 'b'],
+  ['isBot', 'eq', true, 'a'],
+  ['isBot', 'neq', true, without('a')],
+  ['isBot', 'eq', false, without('a')],
+  ['isBot', 'in', [true, false], ALL],
+  ['isBot', 'notIn', [false], 'a'],
+  ['isBot', 'isSet', undefined, ALL],
+  ['isBot', 'isNotSet', undefined, ''],
+  ['botSignals', 'contains', '+', 'a'],
   ['receivedAt', 'gte', 1772704800000, 'i'],
   ['receivedAt', 'isSet', undefined, ALL],
 ]
@@ -191,6 +227,12 @@ const FAULTS: [filter: Record<string, unknown>, path: string, message: RegExp][]
   [{ field: 'properties.a.b.c.d.e.f.g.h.i', operator: 'eq', value: 1 }, '/f/1/field', /8 levels/],
   [{ field: 'properties.\ud800', operator: 'eq', value: 1 }, '/f/1/field', /surrogate/],
   [{ field: 'toString', operator: 'eq', value: 'x' }, '/f/1/field', /is not a field/],
+  [{ field: 'geo.zip', operator: 'eq', value: 'x' }, '/f/1/field', /is not a field; there are .*geo\.country/],
+  [{ field: 'geo', operator: 'isSet' }, '/f/1/field', /is not a field/],
+  [{ field: 'isBot', operator: 'eq', value: 'true' }, '/f/1/value', /must be true or false/],
+  [{ field: 'isBot', operator: 'gt', value: true }, '/f/1/operator', /true or false/],
+  [{ field: 'isBot', operator: 'contains', value: 'x' }, '/f/1/operator', /true or false/],
+  [{ field: 'geo.country', operator: 'eq', value: '' }, '/f/1/value', /isNotSet/],
   [{ field: 'event', operator: 'like', value: 'x' }, '/f/1/operator', /must be one of eq, neq/],
   [{ field: 'event', operator: 'toString', value: 'x' }, '/f/1/operator', /must be one of/],
   [{ field: 'timestamp', operator: 'contains', value: '2026' }, '/f/1/operator', /is a time/],

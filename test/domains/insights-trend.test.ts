@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { createInsightsService, type FilterSchema } from '../../src/domains/insights/index.ts'
 import { MATHS, type TrendAnswer, type TrendQuery } from '../../src/domains/insights/schemas.ts'
 import { newId } from '../../src/ids.ts'
-import { newEvent, openEventStore, seededRandom, type TestEvent } from '../helpers/insights.ts'
+import { newEvent, openEventStore, seededRandom, someGeo, someSource, type TestEvent } from '../helpers/insights.ts'
 import { naiveTrend } from '../helpers/naive-trend.ts'
 
 const SEED = Number(process.env.TEST_SEED ?? 20260329)
@@ -27,7 +27,9 @@ function randomTime(): number {
     : Date.UTC(2025, 8) + Math.floor(random() * 300 * DAY_MS)
 }
 
+/** `timeMs` is what the sender's clock said; one in three clocks is wrong, by up to a day. */
 function randomEvent(messageId: string, timeMs: number): TestEvent {
+  const clockSkewMs = chance(0.3) ? Math.round((random() - 0.5) * 2 * DAY_MS) : 0
   const receivedAt = new Date(timeMs + Math.floor(random() * HOUR_MS)).toISOString()
   return newEvent({
     messageId,
@@ -35,8 +37,12 @@ function randomEvent(messageId: string, timeMs: number): TestEvent {
     type: pick(['track', 'page']),
     userId: chance(0.5) ? `user-${Math.floor(random() * 60)}` : null,
     anonymousId: chance(0.7) ? `anon-${Math.floor(random() * 60)}` : null,
-    timestamp: new Date(timeMs).toISOString(),
+    timestamp: new Date(timeMs - clockSkewMs).toISOString(),
+    clockSkewMs,
     receivedAt,
+    geo: chance(0.8) ? someGeo({ country: pick(['DE', 'FR', 'US']), city: pick([null, 'Köln']) }) : null,
+    source: chance(0.5) ? someSource({ channel: pick(['email', 'direct', null]) }) : null,
+    isBot: chance(0.2),
     properties: {
       ...(chance(0.8) ? { total: Math.round(random() * 20_000) / 100 } : {}),
       ...(chance(0.7) ? { mixed: pick(MIXED) } : {}),
@@ -48,7 +54,8 @@ function randomEvent(messageId: string, timeMs: number): TestEvent {
 
 /** Another copy of the event, of the same day and received later, that differs in everything that may differ. */
 function laterCopy(event: TestEvent): TestEvent {
-  const dayMs = Date.parse(event.timestamp.slice(0, 10))
+  const sendersMs = Date.parse(event.timestamp) + event.clockSkewMs
+  const dayMs = sendersMs - (sendersMs % DAY_MS)
   const copy = randomEvent(event.messageId, dayMs + Math.floor(random() * DAY_MS))
   const receivedAt = new Date(Date.parse(event.receivedAt) + 1 + Math.floor(random() * DAY_MS)).toISOString()
   return { ...copy, event: event.event, receivedAt }
@@ -62,6 +69,8 @@ function randomFilter(): FilterSchema {
     { field: 'properties.total', operator: pick(['gt', 'lte']), value: 100 },
     { field: pick(['userId', 'properties.nested.amount', 'properties.mixed']), operator: pick(['isSet', 'isNotSet']) },
     { field: 'context.country', operator: 'eq', value: 'DE' },
+    { field: 'geo.country', operator: pick(['eq', 'neq']), value: 'DE' },
+    { field: 'isBot', operator: pick(['eq', 'neq']), value: pick([true, false]) },
     { field: 'event', operator: pick(['in', 'notIn']), value: NAMES.slice(1) },
   ])
 }
@@ -94,6 +103,9 @@ function randomQuery(): TrendQuery {
     'event',
     'userId',
     'type',
+    'geo.country',
+    'source.channel',
+    'isBot',
   ]
   const breakdown = pick([[], [pick(fields)], [...new Set([pick(fields), pick(fields)])]])
   return {

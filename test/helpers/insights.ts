@@ -1,20 +1,24 @@
 import { randomBytes } from 'node:crypto'
 import { createClient } from '@clickhouse/client'
 import type { Test } from 'tap'
+import { ENRICHMENT_COLUMNS } from '../../src/domains/events/enrich/columns.ts'
+import type { EnrichmentShape } from '../../src/domains/events/enrich/shape.ts'
 import type { ProjectScope } from '../../src/http/access.ts'
 import { createClickHouse } from '../../src/infra/clickhouse.ts'
 import { clickHouseMigrations } from '../../src/infra/migrations.ts'
 
 /** An event as the API shows it; what a test compares its own computations with. */
-export interface TestEvent {
+export interface TestEvent extends EnrichmentShape {
   messageId: string
   event: string
   type: string
   userId: string | null
   anonymousId: string | null
   groupId: string | null
+  /** By our clock; the row holds the sender's, which is ahead by `clockSkewMs`. */
   timestamp: string
   receivedAt: string
+  sentAt: string | null
   properties: Record<string, unknown>
   traits: Record<string, unknown>
   context: Record<string, unknown>
@@ -33,7 +37,9 @@ const COLUMNS: [string, ...string[]] = [
   'properties',
   'traits',
   'context',
+  'sent_at',
   'received_at',
+  ...ENRICHMENT_COLUMNS.map(([column]) => column),
 ]
 
 export type EventStore = Awaited<ReturnType<typeof openEventStore>>
@@ -72,6 +78,42 @@ export async function openEventStore(t: Test) {
   }
 }
 
+const NOT_ENRICHED: EnrichmentShape = {
+  ip: null,
+  geo: null,
+  device: null,
+  source: null,
+  isBot: false,
+  botSignals: null,
+  clockSkewMs: 0,
+}
+
+/** Parts of an enrichment that say nothing but what is given. */
+export const someGeo = (given: Partial<NonNullable<EnrichmentShape['geo']>>) => ({
+  country: null,
+  region: null,
+  city: null,
+  ...given,
+})
+export const someDevice = (given: Partial<NonNullable<EnrichmentShape['device']>>) => ({
+  type: null,
+  browser: null,
+  browserVersion: null,
+  os: null,
+  osVersion: null,
+  ...given,
+})
+export const someSource = (given: Partial<NonNullable<EnrichmentShape['source']>>) => ({
+  channel: null,
+  referrerDomain: null,
+  utmSource: null,
+  utmMedium: null,
+  utmCampaign: null,
+  utmTerm: null,
+  utmContent: null,
+  ...given,
+})
+
 export function newEvent(given: Partial<TestEvent>): TestEvent {
   const timestamp = given.timestamp ?? '2026-03-01T12:00:00.000Z'
   return {
@@ -83,6 +125,8 @@ export function newEvent(given: Partial<TestEvent>): TestEvent {
     groupId: null,
     timestamp,
     receivedAt: timestamp,
+    sentAt: null,
+    ...NOT_ENRICHED,
     properties: {},
     traits: {},
     context: {},
@@ -92,11 +136,12 @@ export function newEvent(given: Partial<TestEvent>): TestEvent {
 
 function toRow({ organizationId, projectId }: ProjectScope, event: TestEvent): Record<string, unknown> {
   const time = (text: string) => text.replace('T', ' ').replace('Z', '')
+  const { geo, device, source } = event
   return {
     organization_id: organizationId,
     project_id: projectId,
     event: event.event,
-    timestamp: time(event.timestamp),
+    timestamp: time(new Date(Date.parse(event.timestamp) + event.clockSkewMs).toISOString()),
     message_id: event.messageId,
     type: event.type,
     user_id: event.userId ?? '',
@@ -105,7 +150,27 @@ function toRow({ organizationId, projectId }: ProjectScope, event: TestEvent): R
     properties: event.properties,
     traits: event.traits,
     context: event.context,
+    sent_at: event.sentAt && time(event.sentAt),
     received_at: time(event.receivedAt),
+    ip: event.ip ?? '',
+    country: geo?.country ?? '',
+    region: geo?.region ?? '',
+    city: geo?.city ?? '',
+    browser: device?.browser ?? '',
+    browser_version: device?.browserVersion ?? '',
+    os: device?.os ?? '',
+    os_version: device?.osVersion ?? '',
+    device_type: device?.type ?? '',
+    is_bot: event.isBot ? 1 : 0,
+    bot_signals: event.botSignals ?? '',
+    channel: source?.channel ?? '',
+    referrer_domain: source?.referrerDomain ?? '',
+    utm_source: source?.utmSource ?? '',
+    utm_medium: source?.utmMedium ?? '',
+    utm_campaign: source?.utmCampaign ?? '',
+    utm_term: source?.utmTerm ?? '',
+    utm_content: source?.utmContent ?? '',
+    clock_skew_ms: event.clockSkewMs,
   }
 }
 

@@ -10,11 +10,12 @@ import type {
   ValuesQuery,
 } from './catalog-schemas.ts'
 import { refuse, refuseFaults } from './errors.ts'
-import { formatField, parseField } from './fields.ts'
-import { rawJson } from './filters.ts'
+import { ENRICHED_FIELDS, formatField, parseField } from './fields.ts'
+import { groupText } from './filters.ts'
 import { createParameters, type Parameters } from './parameters.ts'
 import { EventNameRow, eventsOfProject, newestKeys, PropertyRow, ValueRow } from './queries.ts'
 import { readOpenSpan, recentDays, type SpanInput } from './spans.ts'
+import type { BreakdownField } from './trend.ts'
 import { toValue } from './trend-answer.ts'
 
 type Bind = Parameters['bind']
@@ -29,7 +30,7 @@ const LEVELS = 4
 export function eventNamesStatement(query: EventNamesQuery, nowMs: number) {
   const { bind, values } = createParameters()
   const conditions = query.search === undefined ? [] : [containsText('event', query.search, bind)]
-  const sql = `SELECT event, count() AS events, toUnixTimestamp64Milli(min(timestamp)) AS firstMs, toUnixTimestamp64Milli(max(timestamp)) AS lastMs
+  const sql = `SELECT event, count() AS events, toUnixTimestamp64Milli(min(occurred_at)) AS firstMs, toUnixTimestamp64Milli(max(occurred_at)) AS lastMs
 ${eventsOfProject([recentSpan(query, nowMs)], conditions, bind)}
 GROUP BY event
 ORDER BY events DESC, event
@@ -46,6 +47,12 @@ export function eventNamesAnswer(rows: readonly Static<typeof EventNameRow>[]): 
   }))
 }
 
+/** What is added on arrival, as if it were JSON: only the first character, which tells the type, is looked at. */
+const ENRICHED_NODES = ENRICHED_FIELDS.map(({ name, column, type }) =>
+  type === 'flag' ? `(['${name}'], 't')` : `(['${name}'], if(${column} = '', '', '"'))`,
+).join(', ')
+const ENRICHED_NAMES = new Set(ENRICHED_FIELDS.map(({ name }) => name))
+
 /**
  * Every path and JSON type in the latest events of the span. Each step replaces objects by their members; the empty path stands for the event
  * itself and counts the sample.
@@ -53,7 +60,7 @@ export function eventNamesAnswer(rows: readonly Static<typeof EventNameRow>[]): 
 export function propertiesStatement(query: PropertiesQuery, span: Span) {
   const { bind, values } = createParameters()
   const conditions = query.event === undefined ? [] : [`event = ${bind(query.event, 'String')}`]
-  let nodes = `SELECT arrayJoin([([]::Array(String), ''), (['properties'], properties), (['traits'], traits), (['context'], context)]) AS node
+  let nodes = `SELECT arrayJoin([([]::Array(String), ''), (['properties'], properties), (['traits'], traits), (['context'], context), ${ENRICHED_NODES}]) AS node
 ${eventsOfProject([span], [newestKeys([span], conditions, SAMPLE_EVENTS, bind)], bind)}`
   const members = 'arrayMap(member -> (arrayPushBack(node.1, member.1), member.2), JSONExtractKeysAndValuesRaw(node.2))'
   for (let level = 0; level < LEVELS; level++) {
@@ -73,9 +80,10 @@ export function propertiesAnswer({ search = '' }: PropertiesQuery, rows: readonl
   const fields = new Map<string, PropertiesAnswer['data'][number]>()
   for (const { path, type, events } of rows) {
     const [column = '', ...inner] = path
-    // A column without an object in it, or a member whose name is empty, which no field can name.
-    if (inner.length === 0 || inner.includes('')) continue
-    const field = formatField(column, inner)
+    const isEnriched = ENRICHED_NAMES.has(column)
+    // A column without an object in it, a text that is empty, or a member whose name is empty, which no field can name.
+    if (isEnriched ? type === 'none' : inner.length === 0 || inner.includes('')) continue
+    const field = isEnriched ? column : formatField(column, inner)
     if (!field.toLowerCase().includes(search.toLowerCase())) continue
     const entry = fields.get(field) ?? { field, count: 0, types: [] }
     entry.types.push({ type, count: events })
@@ -100,7 +108,7 @@ export function valuesStatement(query: ValuesQuery, nowMs: number) {
       ? []
       : [containsText(isJson ? `if(startsWith(key, '"'), JSONExtractString(key), key)` : 'key', query.search, bind)]),
   ]
-  const sql = `SELECT toString(${isJson ? rawJson(field, bind) : field.column}) AS key, count() AS events
+  const sql = `SELECT ${groupText(field, bind)} AS key, count() AS events
 ${eventsOfProject([recentSpan(query, nowMs)], conditions, bind)}
 GROUP BY key
 HAVING ${isWanted.join(' AND ')}
@@ -109,7 +117,10 @@ LIMIT ${bind(query.limit, 'UInt32')}`
   return { sql, params: values, schema: ValueRow, kind: field.kind }
 }
 
-export function valuesAnswer(kind: 'text' | 'json', rows: readonly Static<typeof ValueRow>[]): ValuesAnswer['data'] {
+export function valuesAnswer(
+  kind: BreakdownField['field']['kind'],
+  rows: readonly Static<typeof ValueRow>[],
+): ValuesAnswer['data'] {
   return rows.map(({ key, events }) => ({ value: toValue(kind, key) ?? '', count: events }))
 }
 

@@ -83,6 +83,7 @@ function readEquality(field: Field, negated: boolean, given: unknown[]): Reading
 }
 
 function readOrder(field: Field, kind: 'gt' | 'gte' | 'lt' | 'lte', value: unknown): Reading {
+  if (field.kind === 'flag') return { operator: 'compares order, and this field is true or false' }
   if (typeof value === 'boolean') return 'must be a number or a string; booleans have no order'
   const scalar = readScalar(field, value)
   if ('fault' in scalar) return scalar.fault
@@ -95,6 +96,7 @@ function readText(
   value: unknown,
 ): Reading {
   if (field.kind === 'time') return { operator: 'compares text, and this field is a time' }
+  if (field.kind === 'flag') return { operator: 'compares text, and this field is true or false' }
   if (typeof value !== 'string' || value === '') return 'must be a string that is not empty'
   const fault = faultOfText(value)
   if (fault) return fault
@@ -109,6 +111,7 @@ function readScalar(field: Field, value: unknown): { value: Scalar } | { fault: 
     const ms = Value.Check(TimeInput, value) ? timeToMs(value) : Number.NaN
     return Number.isNaN(ms) ? { fault: 'must be a time: RFC 3339 or epoch milliseconds' } : { value: ms }
   }
+  if (field.kind === 'flag') return typeof value === 'boolean' ? { value } : { fault: 'must be true or false' }
   if (field.kind === 'text' && (typeof value !== 'string' || value === '')) {
     return { fault: 'must be a string that is not empty; use isNotSet for events without the field' }
   }

@@ -17,14 +17,14 @@ export const TREND_QUERY = {
       filters: [{ field: 'properties.currency', operator: 'eq', value: 'EUR' }],
     },
   ],
-  breakdown: ['context.country'],
+  breakdown: ['geo.country'],
 }
 
 export const TREND_ANSWER = {
   data: [
     {
       series: 0,
-      breakdown: { 'context.country': 'DE' },
+      breakdown: { 'geo.country': 'DE' },
       total: 149.7,
       points: [
         { time: '2026-08-31T22:00:00.000Z', value: 99.8 },
@@ -62,9 +62,25 @@ export const EVENTS_ANSWER = {
       groupId: null,
       timestamp: '2026-09-12T10:15:30.250Z',
       receivedAt: '2026-09-12T10:15:30.412Z',
+      sentAt: '2026-09-12T10:15:30.380Z',
+      clockSkewMs: 0,
+      ip: '91.12.34.0',
+      geo: { country: 'DE', region: 'Hamburg', city: 'Hamburg' },
+      device: { type: 'desktop', browser: 'Chrome', browserVersion: '126', os: 'Windows', osVersion: '10' },
+      source: {
+        channel: 'email',
+        referrerDomain: null,
+        utmSource: 'newsletter',
+        utmMedium: 'email',
+        utmCampaign: 'autumn',
+        utmTerm: null,
+        utmContent: null,
+      },
+      isBot: false,
+      botSignals: null,
       properties: { total: 49.9, currency: 'EUR' },
       traits: {},
-      context: { country: 'DE' },
+      context: { page: { url: 'https://shop.example/?utm_source=newsletter&utm_medium=email&utm_campaign=autumn' } },
     },
   ],
   nextCursor: null,

@@ -4,6 +4,12 @@ import { EVENTS_ANSWER } from './examples.ts'
 
 const TextOrNull = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 const Bag = Type.Record(Type.String(), Type.Unknown())
+const part = <const Name extends string>(names: readonly Name[], description: string) =>
+  Type.Unsafe<Record<Name, string | null> | null>({
+    type: ['object', 'null'],
+    properties: Object.fromEntries(names.map((name) => [name, { type: ['string', 'null'] }])),
+    description,
+  })
 const Id = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 200, description }))
 
 export const EventsQuery = Type.Object(
@@ -39,8 +45,31 @@ const StoredEvent = Type.Object(
     userId: TextOrNull,
     anonymousId: TextOrNull,
     groupId: TextOrNull,
-    timestamp: Type.String({ format: 'date-time', description: 'When it happened.' }),
+    timestamp: Type.String({
+      format: 'date-time',
+      description: 'When it happened, by our clock: the sender’s time less `clockSkewMs`.',
+    }),
     receivedAt: Type.String({ format: 'date-time', description: 'When it reached us.' }),
+    sentAt: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'When it was sent, by the clock of the sender.',
+    }),
+    clockSkewMs: Type.Integer({
+      description:
+        'How far the sender’s clock was ahead of ours when it sent; 0 where that is not known, or not between a minute and a day.',
+    }),
+    ip: { ...TextOrNull, description: 'The address, as the project’s policy lets it be stored.' },
+    geo: part(['country', 'region', 'city'], 'Where the address is. IP geolocation by [DB-IP](https://db-ip.com).'),
+    device: part(['type', 'browser', 'browserVersion', 'os', 'osVersion'], 'What the user agent says.'),
+    source: part(
+      ['channel', 'referrerDomain', 'utmSource', 'utmMedium', 'utmCampaign', 'utmTerm', 'utmContent'],
+      'How the visitor came. Null for a step within a site.',
+    ),
+    isBot: Type.Boolean({ description: 'Whether it looks like the work of a robot. Nothing is dropped for it.' }),
+    botSignals: {
+      ...TextOrNull,
+      description: 'Why `isBot`: userAgent, automation and headers, joined with `+`.',
+    },
     properties: Bag,
     traits: Bag,
     context: Bag,

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FieldError } from '../../errors.ts'
+import { shapeEnrichment } from '../events/index.ts'
 import type { Span } from './buckets.ts'
 import { type Condition, readFilters } from './conditions.ts'
 import { decodeCursor, encodeCursor, type Position } from './cursor.ts'
@@ -10,7 +11,7 @@ import { textField } from './fields.ts'
 import { Filters } from './filter-schema.ts'
 import { compileConditions, opaqueTime } from './filters.ts'
 import { createParameters } from './parameters.ts'
-import { EventRow, eventsOfProject, newestKeys } from './queries.ts'
+import { ENRICHED, EventRow, eventsOfProject, newestKeys } from './queries.ts'
 import { growingWindows, readOpenSpan } from './spans.ts'
 
 /** A checked search of the explorer. */
@@ -76,14 +77,15 @@ export function explorerStatement({ conditions, after, limit }: ExplorerPlan, wi
   const wanted = compileConditions(conditions, bind)
   if (after) {
     const place = [bind(after.timestampMs, 'Int64'), bind(after.messageId, 'String'), bind(after.event, 'String')]
-    wanted.push(`(${opaqueTime('timestamp')}, message_id, event) < (${place.join(', ')})`)
+    wanted.push(`(${opaqueTime('occurred_at')}, message_id, event) < (${place.join(', ')})`)
   }
   const sql = `SELECT
   message_id AS messageId, event, type, user_id AS userId, anonymous_id AS anonymousId, group_id AS groupId,
-  toUnixTimestamp64Milli(timestamp) AS timestampMs, toUnixTimestamp64Milli(received_at) AS receivedAtMs,
+  toUnixTimestamp64Milli(occurred_at) AS timestampMs, toUnixTimestamp64Milli(received_at) AS receivedAtMs,
+  toUnixTimestamp64Milli(sent_at) AS sentAtMs, ${ENRICHED},
   properties, traits, context
 ${eventsOfProject([window], [newestKeys([window], wanted, limit + 1, bind)], bind)}
-ORDER BY timestamp DESC, message_id DESC, event DESC`
+ORDER BY occurred_at DESC, message_id DESC, event DESC`
   return { sql, params: values, schema: EventRow }
 }
 
@@ -96,7 +98,12 @@ export function explorerAnswer(
   return { data: page.map(toEvent), nextCursor: last && rows.length > limit ? encodeCursor(last, search) : null }
 }
 
-function toEvent({ timestampMs, receivedAtMs, ...row }: Static<typeof EventRow>): EventsAnswer['data'][number] {
+function toEvent({
+  timestampMs,
+  receivedAtMs,
+  sentAtMs,
+  ...row
+}: Static<typeof EventRow>): EventsAnswer['data'][number] {
   return {
     messageId: row.messageId,
     event: row.event,
@@ -106,6 +113,8 @@ function toEvent({ timestampMs, receivedAtMs, ...row }: Static<typeof EventRow>)
     groupId: row.groupId || null,
     timestamp: new Date(timestampMs).toISOString(),
     receivedAt: new Date(receivedAtMs).toISOString(),
+    sentAt: sentAtMs === null ? null : new Date(sentAtMs).toISOString(),
+    ...shapeEnrichment(row),
     properties: parseObject(row.properties),
     traits: parseObject(row.traits),
     context: parseObject(row.context),

@@ -1,7 +1,8 @@
-/** Where a field lives: in a text column, in a time column, or at a path inside one of the JSON columns. */
+/** Where a field lives: in a column of text, of times or of flags, or at a path inside one of the JSON columns. */
 export type Field =
   | { kind: 'text'; name: TextField; column: string }
   | { kind: 'time'; name: TimeField; column: string }
+  | { kind: 'flag'; name: FlagField; column: string }
   | JsonField
 
 export interface JsonField {
@@ -12,7 +13,29 @@ export interface JsonField {
 
 export type TextField = keyof typeof TEXT_COLUMNS
 type TimeField = keyof typeof TIME_COLUMNS
+type FlagField = keyof typeof FLAG_COLUMNS
 type JsonColumn = (typeof JSON_COLUMNS)[number]
+
+/** Text that is added to an event when it arrives. */
+const ENRICHED_COLUMNS = {
+  'geo.country': 'country',
+  'geo.region': 'region',
+  'geo.city': 'city',
+  'device.type': 'device_type',
+  'device.browser': 'browser',
+  'device.browserVersion': 'browser_version',
+  'device.os': 'os',
+  'device.osVersion': 'os_version',
+  'source.channel': 'channel',
+  'source.referrerDomain': 'referrer_domain',
+  'source.utmSource': 'utm_source',
+  'source.utmMedium': 'utm_medium',
+  'source.utmCampaign': 'utm_campaign',
+  'source.utmTerm': 'utm_term',
+  'source.utmContent': 'utm_content',
+  botSignals: 'bot_signals',
+  ip: 'ip',
+} as const
 
 /** The empty string in one of these columns means that the event has no such field. */
 const TEXT_COLUMNS = {
@@ -23,14 +46,18 @@ const TEXT_COLUMNS = {
   groupId: 'group_id',
   distinctId: 'distinct_id',
   messageId: 'message_id',
+  ...ENRICHED_COLUMNS,
 } as const
-const TIME_COLUMNS = { timestamp: 'timestamp', receivedAt: 'received_at' } as const
+/** An event's time is the corrected one; the column `timestamp` is the sender's own and serves identity and pruning alone. */
+const TIME_COLUMNS = { timestamp: 'occurred_at', receivedAt: 'received_at' } as const
+const FLAG_COLUMNS = { isBot: 'is_bot' } as const
 const JSON_COLUMNS = ['properties', 'traits', 'context'] as const
 
 const PATH_DEPTH_MAX = 8
 const KNOWN = [
   ...Object.keys(TEXT_COLUMNS),
   ...Object.keys(TIME_COLUMNS),
+  ...Object.keys(FLAG_COLUMNS),
   ...JSON_COLUMNS.map((name) => `${name}.…`),
 ].join(', ')
 
@@ -41,12 +68,19 @@ const KNOWN = [
 export function parseField(name: string): Field | string {
   if (isKeyOf(TEXT_COLUMNS, name)) return textField(name)
   if (isKeyOf(TIME_COLUMNS, name)) return { kind: 'time', name, column: TIME_COLUMNS[name] }
+  if (isKeyOf(FLAG_COLUMNS, name)) return { kind: 'flag', name, column: FLAG_COLUMNS[name] }
   const [head = '', ...path] = splitPath(name)
   const column = JSON_COLUMNS.find((candidate) => candidate === head)
   if (!column) return `is not a field; there are ${KNOWN}`
   if (path.length === 0) return `must name something inside of ${column}, as in ${column}.name`
   return explainPath(path) ?? { kind: 'json', column, path }
 }
+
+/** The fields that an event may have without its sender having named them, for pickers. */
+export const ENRICHED_FIELDS: readonly { name: string; column: string; type: 'text' | 'flag' }[] = [
+  ...Object.entries(ENRICHED_COLUMNS).map(([name, column]) => ({ name, column, type: 'text' as const })),
+  ...Object.entries(FLAG_COLUMNS).map(([name, column]) => ({ name, column, type: 'flag' as const })),
+]
 
 export const textField = (name: TextField): Field => ({ kind: 'text', name, column: TEXT_COLUMNS[name] })
 

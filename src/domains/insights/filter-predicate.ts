@@ -4,7 +4,10 @@ import { refuseFaults } from './errors.ts'
 import type { Field } from './fields.ts'
 import type { FilterSchema } from './filter-schema.ts'
 
-/** An event as the API shows it: `messageId`, `event`, `userId` …, times as RFC 3339, `properties`, `traits` and `context` as objects. */
+/**
+ * An event as the API shows it: `messageId`, `event`, `userId` …, times as RFC 3339, `geo`, `device` and
+ * `source` as objects or null, `properties`, `traits` and `context` as objects.
+ */
 type EventObject = Record<string, unknown>
 
 /**
@@ -30,7 +33,11 @@ function holds({ field, negated, test }: Condition, event: EventObject): boolean
 function readField(field: Field, event: EventObject): unknown {
   switch (field.kind) {
     case 'text':
-      return (field.name === 'distinctId' ? event.userId || event.anonymousId : event[field.name]) || undefined
+      return (
+        (field.name === 'distinctId' ? event.userId || event.anonymousId : memberOf(event, field.name)) || undefined
+      )
+    case 'flag':
+      return event[field.name] === true
     case 'time':
       return Date.parse(String(event[field.name]))
     case 'json': {
@@ -43,6 +50,14 @@ function readField(field: Field, event: EventObject): unknown {
       return value ?? undefined
     }
   }
+}
+
+/** The member under a name of one or two parts, as `userId` or `geo.country`. */
+function memberOf(event: EventObject, name: string): unknown {
+  const dot = name.indexOf('.')
+  if (dot < 0) return event[name]
+  const part = event[name.slice(0, dot)]
+  return typeof part === 'object' && part !== null ? (part as EventObject)[name.slice(dot + 1)] : undefined
 }
 
 function passes(test: Test, value: unknown): boolean {

@@ -27,15 +27,15 @@ export const FieldName = Type.String({
   minLength: 1,
   maxLength: 500,
   description:
-    'event, type, userId, anonymousId, groupId, distinctId, messageId, timestamp, receivedAt, or a path that begins with properties, traits or context. A dot steps into an object; write `\\.` for a dot inside of a name.',
-  examples: ['properties.currency', 'context.page.url', 'userId'],
+    'event, type, userId, anonymousId, groupId, distinctId, messageId, timestamp, receivedAt; what is added on arrival: geo.country, .region, .city, device.type, .browser, .browserVersion, .os, .osVersion, source.channel, .referrerDomain, .utmSource, .utmMedium, .utmCampaign, .utmTerm, .utmContent, ip, isBot, botSignals; or a path that begins with properties, traits or context. A dot steps into an object; write `\\.` for a dot inside of a name.',
+  examples: ['properties.currency', 'geo.country', 'context.page.url', 'userId'],
 })
 
 const FILTER_DESCRIPTION = `Numbers compare with JSON numbers, strings with strings and booleans with booleans: \`"5"\` and \`5\` are not equal.
 \`eq\`, \`neq\`, \`in\`, \`notIn\`: equality. \`contains\`, \`notContains\`, \`startsWith\`, \`endsWith\`: text, case-sensitive; \`contains\` also finds
 a string that is an element of an array. \`gt\`, \`gte\`, \`lt\`, \`lte\`: order, of numbers or of strings by code point. \`isSet\`, \`isNotSet\` take
 no value; null counts as not set. The negative operators (\`neq\`, \`notIn\`, \`notContains\`) also match events without the field.
-\`timestamp\` and \`receivedAt\` take RFC 3339 or epoch milliseconds.`
+\`timestamp\` and \`receivedAt\` take RFC 3339 or epoch milliseconds. \`isBot\` takes true or false and is always set.`
 
 /** One condition on an event. What its operator means for its field is checked by `readFilters`, which names the faulty part. */
 export const FilterSchema = Type.Object(

@@ -12,6 +12,12 @@ export function compileConditions(conditions: readonly Condition[], bind: Bind):
   })
 }
 
+/** The value of a field by which rows are grouped, as text: '' where there is none; JSON and flags are written as in JSON. */
+export function groupText(field: Exclude<Field, { kind: 'time' }>, bind: Bind): string {
+  if (field.kind === 'json') return rawJson(field, bind)
+  return field.kind === 'flag' ? `if(${field.column}, 'true', 'false')` : field.column
+}
+
 /** JSON text of the value at the field's path in ClickHouse's canonical writing; '' where there is none. One parse per row. */
 export function rawJson(field: JsonField, bind: Bind): string {
   return `JSONExtractRaw(${field.column}, ${field.path.map((segment) => bind(segment, 'String')).join(', ')})`
@@ -48,6 +54,7 @@ const SYMBOLS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
 function compileTest(field: Field, test: Test, bind: Bind): string {
   if (field.kind === 'text') return compileText(field.column, test, bind)
   if (field.kind === 'time') return compileTime(opaqueTime(field.column), test, bind)
+  if (field.kind === 'flag') return compileFlag(field.column, test, bind)
   return `(${mayHave(field, bind)} AND ${compileJson(rawJson(field, bind), test, bind)})`
 }
 
@@ -65,6 +72,12 @@ function compileText(column: string, test: Test, bind: Bind): string {
     default:
       return `(${column} != '' AND ${column} ${SYMBOLS[test.kind]} ${bind(test.limit, 'String')})`
   }
+}
+
+function compileFlag(column: string, test: Test, bind: Bind): string {
+  if (test.kind === 'isSet') return '1'
+  if (test.kind === 'isOneOf') return `${column} IN ${bind(test.values.map(Number), 'Array(Int64)')}`
+  throw new Error(`${test.kind} does not apply to a flag and should have been refused`)
 }
 
 function compileTime(time: string, test: Test, bind: Bind): string {

@@ -1,4 +1,5 @@
-import { Type } from '@sinclair/typebox'
+import { type TInteger, type TString, Type } from '@sinclair/typebox'
+import { ENRICHMENT_COLUMNS, SKEW_MS_MAX } from '../events/index.ts'
 import type { Span } from './buckets.ts'
 import { opaqueTime } from './filters.ts'
 import type { Parameters } from './parameters.ts'
@@ -21,20 +22,21 @@ export const TrendRow = Type.Object({
 
 /**
  * The events of one project, each once, that lie in one of the spans (given in order) and meet the conditions. The days bound what is
- * read, by the sort key and the partitions; the exact times are compared after FINAL has chosen the copy of each event that counts.
+ * read, by the sort key and the partitions, and reach as far beyond the spans as a sender's clock may have been wrong; the exact times
+ * are compared after FINAL has chosen the copy of each event that counts.
  */
 export function eventsOfProject(spans: readonly Span[], conditions: readonly string[], bind: Bind): string {
   const [first, last] = [spans.at(0), spans.at(-1)]
   if (!first || !last) throw new Error('a statement over events needs a span')
-  const time = opaqueTime('timestamp')
+  const time = opaqueTime('occurred_at')
   const within = spans.map(
     ({ fromMs, toMs }) => `(${time} >= ${bind(fromMs, 'Int64')} AND ${time} < ${bind(toMs, 'Int64')})`,
   )
   const where = [
     'organization_id = {organizationId:String}',
     'project_id = {projectId:String}',
-    `toDate(timestamp) >= ${dayOf(first.fromMs, bind)}`,
-    `toDate(timestamp) <= ${dayOf(last.toMs - 1, bind)}`,
+    `toDate(timestamp) >= ${dayOf(Math.max(0, first.fromMs - SKEW_MS_MAX), bind)}`,
+    `toDate(timestamp) <= ${dayOf(last.toMs - 1 + SKEW_MS_MAX, bind)}`,
     `(${within.join(' OR ')})`,
     ...conditions,
   ]
@@ -42,6 +44,15 @@ export function eventsOfProject(spans: readonly Span[], conditions: readonly str
 }
 
 const dayOf = (ms: number, bind: Bind) => `toDate(fromUnixTimestamp64Milli(${bind(ms, 'Int64')}, 'UTC'))`
+
+const Enriched = Object.fromEntries(
+  ENRICHMENT_COLUMNS.map(([, key, type]) => [key, type === 'String' ? Type.String() : Type.Integer()]),
+) as { [C in (typeof ENRICHMENT_COLUMNS)[number] as C[1]]: C[2] extends 'String' ? TString : TInteger }
+
+/** The columns of an enrichment under the names of its keys. */
+export const ENRICHED = ENRICHMENT_COLUMNS.map(([column, key]) => (column === key ? key : `${column} AS ${key}`)).join(
+  ', ',
+)
 
 /** The column values of whole events. */
 export const EventRow = Type.Object({
@@ -53,6 +64,8 @@ export const EventRow = Type.Object({
   groupId: Type.String(),
   timestampMs: Type.Integer(),
   receivedAtMs: Type.Integer(),
+  sentAtMs: Type.Union([Type.Integer(), Type.Null()]),
+  ...Enriched,
   properties: Type.String(),
   traits: Type.String(),
   context: Type.String(),
@@ -63,7 +76,7 @@ export function newestKeys(spans: readonly Span[], conditions: readonly string[]
   return `(event, toDate(timestamp), message_id) IN (
     SELECT event, toDate(timestamp), message_id
     ${eventsOfProject(spans, conditions, bind)}
-    ORDER BY timestamp DESC, message_id DESC, event DESC
+    ORDER BY occurred_at DESC, message_id DESC, event DESC
     LIMIT ${bind(limit, 'UInt32')}
   )`
 }

@@ -95,7 +95,8 @@ arrive later do not shift them. A cursor is good only for the search that it cam
         ...common,
         operationId: 'listProperties',
         summary: 'List properties',
-        description: `The fields inside of properties, traits and context in a sample of the latest events of the range, with their JSON types.
+        description: `The fields inside of properties, traits and context, and those that were added on arrival, in a sample of the latest events of
+the range, with their JSON types.
 Objects are opened three levels deep.`,
         querystring: PropertiesQuery,
         response: { 200: PropertiesAnswer, ...problems },

@@ -112,7 +112,7 @@ export const TrendAnswer = Type.Object(
           additionalProperties: true,
           description:
             'Value per breakdown field; null where the events have none. Arrays and objects are given as their JSON text.',
-          examples: [{ 'context.country': 'DE' }],
+          examples: [{ 'geo.country': 'DE' }],
         }),
         total: {
           ...NumberOrNull,

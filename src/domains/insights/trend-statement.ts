@@ -1,5 +1,5 @@
 import { toRuns } from './buckets.ts'
-import { compileConditions, jsonNumber, mayHave, rawJson } from './filters.ts'
+import { compileConditions, groupText, jsonNumber, mayHave } from './filters.ts'
 import { createParameters, type Parameters } from './parameters.ts'
 import { eventsOfProject, TrendRow } from './queries.ts'
 import type { MathName } from './schemas.ts'
@@ -59,7 +59,8 @@ LIMIT ${bind(plan.groupsMax, 'UInt32')}`
 
 /** The value that a row is grouped by. A JSON null is grouped with absence, and -0 with 0. */
 function groupKey({ field }: BreakdownField, bind: Bind): string {
-  return field.kind === 'json' ? `transform(${rawJson(field, bind)}, ['null', '-0'], ['', '0'])` : field.column
+  const text = groupText(field, bind)
+  return field.kind === 'json' ? `transform(${text}, ['null', '-0'], ['', '0'])` : text
 }
 
 function statesSelect(plan: TrendPlan, series: SeriesPlan, bind: Bind): string {
@@ -103,4 +104,4 @@ function bucketIndex({ current, previous }: TrendPlan, bind: Bind): string {
   return `toUInt32(transform(${run}, ${starts}, ${firsts}) + intDiv(${MS} - ${run}, transform(${run}, ${starts}, ${steps})))`
 }
 
-const MS = 'toUnixTimestamp64Milli(timestamp)'
+const MS = 'toUnixTimestamp64Milli(occurred_at)'

@@ -30,11 +30,8 @@ export interface Enrichment {
 
 export type EnrichmentColumn = readonly [column: string, key: keyof Enrichment, type: 'String' | 'UInt8' | 'Int64']
 
-/**
- * The columns of `events` that hold an enrichment, in the order in which a writer appends them. `String` is also what a writer sends
- * to a LowCardinality column.
- */
-export const ENRICHMENT_COLUMNS: readonly EnrichmentColumn[] = [
+/** The columns of `events` that hold an enrichment, in the order in which a writer appends them, with their types. */
+export const ENRICHMENT_COLUMNS = [
   ['ip', 'ip', 'String'],
   ['country', 'country', 'String'],
   ['region', 'region', 'String'],
@@ -54,4 +51,4 @@ export const ENRICHMENT_COLUMNS: readonly EnrichmentColumn[] = [
   ['utm_term', 'utmTerm', 'String'],
   ['utm_content', 'utmContent', 'String'],
   ['clock_skew_ms', 'clockSkewMs', 'Int64'],
-]
+] as const satisfies readonly EnrichmentColumn[]
