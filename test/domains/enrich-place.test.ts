@@ -74,7 +74,9 @@ t.test('the address of a browser or a native app is its user’s, unless the eve
   t.match(enrich({ ip: AMERICAN }), { country: 'US', ip: AMERICAN })
   t.match(enrich({ library: { name: 'analytics-ios' } }, { sender: server() }), { country: 'US' })
   t.match(enrich({ $lib: 'posthog-react-native' }, { sender: server() }), { country: 'US' })
-  t.match(enrich({ library: { name: 'analytics-node' } }, { sender: server() }), NOWHERE)
+  for (const name of ['analytics-node', 'axios', 'community']) {
+    t.match(enrich({ library: { name } }, { sender: server() }), NOWHERE, name)
+  }
   t.match(enrich({ $geoip_disable: true }), { ...NOWHERE, ip: GERMAN })
 })
 
@@ -96,8 +98,8 @@ t.test('files of places that are missing or damaged cost events their place and 
   const enricher = createEnricher({ directory: missing, onFault: (error) => faults.push(error) })
   await enricher.warm()
   for (const ip of [GERMAN, AMERICAN, '2003:e1:1:1::1', '2003:e1:1:1::2']) {
-    const facts = { sender: browser(), context: { ip }, ipPolicy: 'keep', clockSkewMs: 0 } as const
-    t.match(enricher.enrich(facts), { ...NOWHERE, ip, browser: 'Chrome' })
+    const request = { sender: browser(), ipPolicy: 'keep', clockSkewMs: 0 } as const
+    t.match(enricher.enrich(request, { ip }), { ...NOWHERE, ip, browser: 'Chrome' })
   }
   t.equal(faults.length, 2, 'each file is reported once')
 })
@@ -105,6 +107,6 @@ t.test('files of places that are missing or damaged cost events their place and 
 t.test('places are found alike whether the files were read ahead or not', async (t) => {
   const enricher = createEnricher({ onFault: (error) => t.fail(String(error)) })
   await enricher.warm()
-  const facts = { sender: browser(), context: {}, ipPolicy: 'drop', clockSkewMs: 0 } as const
-  t.same(enricher.enrich(facts), enrich({}, { ipPolicy: 'drop' }))
+  const request = { sender: browser(), ipPolicy: 'drop', clockSkewMs: 0 } as const
+  t.same(enricher.enrich(request, {}), enrich({}, { ipPolicy: 'drop' }))
 })

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { createEnricher, type EnrichFacts } from '../../src/domains/events/enrich/enrich.ts'
+import { ENRICHMENT_COLUMNS } from '../../src/domains/events/enrich/columns.ts'
+import { createEnricher, type RequestFacts } from '../../src/domains/events/enrich/enrich.ts'
 import { describeSender } from '../../src/domains/events/enrich/sender.ts'
 
 export const CHROME =
@@ -26,6 +27,50 @@ const enricher = createEnricher({
 })
 
 /** One event of a German's browser, unless the test says otherwise. */
-export function enrich(context: unknown, given: Partial<EnrichFacts> = {}) {
-  return enricher.enrich({ sender: browser(), context, ipPolicy: 'keep', clockSkewMs: 0, ...given })
+export function enrich(context: unknown, given: Partial<RequestFacts> = {}) {
+  return enricher.enrich(requestOf(given), context)
+}
+
+/** The same by way of the bytes: the columns of the row, read again, and the context that is stored. */
+export function enrichBytes(context: unknown, given: Partial<RequestFacts> = {}, hasOwnTime = true) {
+  const text = context === undefined ? '' : Buffer.from(JSON.stringify(context)).toString('latin1')
+  const { columns, context: stored } = enricher.forRequest(requestOf(given))(text, hasOwnTime)
+  return {
+    enrichment: decodeColumns(Buffer.from(columns, 'latin1')),
+    context: Buffer.from(stored, 'latin1').toString(),
+  }
+}
+
+const requestOf = (given: Partial<RequestFacts>): RequestFacts => ({
+  sender: browser(),
+  ipPolicy: 'keep',
+  clockSkewMs: 0,
+  ...given,
+})
+
+function decodeColumns(bytes: Buffer): Record<string, unknown> {
+  let at = 0
+  const readSize = () => {
+    let size = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes.readUInt8(at++)
+      size += (byte & 127) << shift
+      if (byte < 128) return size
+    }
+  }
+  const readers = {
+    String: () => {
+      const size = readSize()
+      at += size
+      return bytes.toString('utf8', at - size, at)
+    },
+    UInt8: () => bytes.readUInt8(at++) === 1,
+    Int64: () => {
+      at += 8
+      return Number(bytes.readBigInt64LE(at - 8))
+    },
+  }
+  const decoded = Object.fromEntries(ENRICHMENT_COLUMNS.map(([, key, type]) => [key, readers[type]()]))
+  if (at !== bytes.length) throw new Error(`${bytes.length - at} bytes are left`)
+  return decoded
 }

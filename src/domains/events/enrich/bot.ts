@@ -1,3 +1,5 @@
+import { BOT_COLUMNS } from './columns.ts'
+import { encodePart, type Part } from './part.ts'
 import { type Context, isObject } from './said.ts'
 
 /**
@@ -8,12 +10,24 @@ import { type Context, isObject } from './said.ts'
  * The last two do not look for a robot's name, so a robot that borrows a browser's user agent is seen by them alone. One signal is
  * enough for the flag; events are only marked, and whoever wants two can ask for `+` in the signals.
  */
-export type BotSignal = 'userAgent' | 'automation' | 'headers'
+const SIGNALS = ['userAgent', 'automation', 'headers'] as const
 
-export function botSignals(found: Record<BotSignal, boolean>): string {
-  // Nearly every event has none.
-  if (!found.userAgent && !found.automation && !found.headers) return ''
-  return (['userAgent', 'automation', 'headers'] as const).filter((signal) => found[signal]).join('+')
+export type BotSignal = (typeof SIGNALS)[number]
+
+export interface BotReading {
+  isBot: boolean
+  botSignals: string
+}
+
+/** Every set of signals, ready, by the bits of its members. */
+const READINGS = Array.from({ length: 2 ** SIGNALS.length }, (_, bits): Part<BotReading> => {
+  const found = SIGNALS.filter((_, index) => bits & (1 << index))
+  return encodePart(BOT_COLUMNS, { isBot: bits > 0, botSignals: found.join('+') })
+})
+
+export function readBot(found: Record<BotSignal, boolean>): Part<BotReading> {
+  const bits = SIGNALS.reduce((sum, signal, index) => (found[signal] ? sum + (1 << index) : sum), 0)
+  return READINGS[bits] as Part<BotReading>
 }
 
 export function saysAutomation(context: Context): boolean {

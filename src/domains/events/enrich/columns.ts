@@ -30,19 +30,27 @@ export interface Enrichment {
 
 export type EnrichmentColumn = readonly [column: string, key: keyof Enrichment, type: 'String' | 'UInt8' | 'Int64']
 
-/** The columns of `events` that hold an enrichment, in the order in which a writer appends them, with their types. */
-export const ENRICHMENT_COLUMNS = [
+export const PLACE_COLUMNS = [
   ['ip', 'ip', 'String'],
   ['country', 'country', 'String'],
   ['region', 'region', 'String'],
   ['city', 'city', 'String'],
+] as const satisfies readonly EnrichmentColumn[]
+
+export const DEVICE_COLUMNS = [
   ['browser', 'browser', 'String'],
   ['browser_version', 'browserVersion', 'String'],
   ['os', 'os', 'String'],
   ['os_version', 'osVersion', 'String'],
   ['device_type', 'deviceType', 'String'],
+] as const satisfies readonly EnrichmentColumn[]
+
+export const BOT_COLUMNS = [
   ['is_bot', 'isBot', 'UInt8'],
   ['bot_signals', 'botSignals', 'String'],
+] as const satisfies readonly EnrichmentColumn[]
+
+export const SOURCE_COLUMNS = [
   ['channel', 'channel', 'String'],
   ['referrer_domain', 'referrerDomain', 'String'],
   ['utm_source', 'utmSource', 'String'],
@@ -50,5 +58,15 @@ export const ENRICHMENT_COLUMNS = [
   ['utm_campaign', 'utmCampaign', 'String'],
   ['utm_term', 'utmTerm', 'String'],
   ['utm_content', 'utmContent', 'String'],
-  ['clock_skew_ms', 'clockSkewMs', 'Int64'],
+] as const satisfies readonly EnrichmentColumn[]
+
+export const CLOCK_COLUMNS = [['clock_skew_ms', 'clockSkewMs', 'Int64']] as const satisfies readonly EnrichmentColumn[]
+
+/** The columns of `events` that hold an enrichment, in the order in which a row holds them, with their types. */
+export const ENRICHMENT_COLUMNS = [
+  ...PLACE_COLUMNS,
+  ...DEVICE_COLUMNS,
+  ...BOT_COLUMNS,
+  ...SOURCE_COLUMNS,
+  ...CLOCK_COLUMNS,
 ] as const satisfies readonly EnrichmentColumn[]

@@ -1,6 +1,8 @@
 import { BROWSER_MAP, parse } from 'bowser'
 import { isbot } from 'isbot'
 import { LRUCache } from 'lru-cache'
+import { DEVICE_COLUMNS } from './columns.ts'
+import { encodePart, type Part } from './part.ts'
 import { bounded, type Context, textOf } from './said.ts'
 
 export interface Device {
@@ -12,7 +14,7 @@ export interface Device {
 }
 
 /** What the text of a user agent says. */
-export interface AgentReading extends Device {
+export interface AgentReading extends Part<Device> {
   isBotName: boolean
 }
 
@@ -21,14 +23,12 @@ const AGENT_LENGTH_MAX = 1024
 const CACHED_AGENTS = 5000
 const NAME_LENGTH_MAX = 64
 
-const NO_DEVICE: AgentReading = {
-  browser: '',
-  browserVersion: '',
-  os: '',
-  osVersion: '',
-  deviceType: '',
-  isBotName: false,
-}
+const agentReading = (value: Device, isBotName: boolean): AgentReading => ({
+  ...encodePart(DEVICE_COLUMNS, value),
+  isBotName,
+})
+
+export const NO_DEVICE = agentReading({ browser: '', browserVersion: '', os: '', osVersion: '', deviceType: '' }, false)
 
 /** Reads user agents. One that was seen before costs a look-up; a new one some tens of microseconds. */
 export function createAgentReader() {
@@ -52,15 +52,15 @@ function parseAgent(agent: string): AgentReading {
   const { browser: found, os, platform } = parse(agent)
   const browser = BROWSERS.has(found.name) ? found : {}
   const isBotName = isbot(agent) || platform.type === 'bot'
-  return {
+  const device = {
     browser: browser.name ?? '',
     browserVersion: /^\d{1,6}/.exec(browser.version ?? '')?.[0] ?? '',
     os: bounded(os.name ?? '', NAME_LENGTH_MAX),
     // Windows NT 10.0 is Windows 10; elsewhere the number says more than the name does.
     osVersion: shortVersion(os.name === 'Windows' ? (os.versionName ?? '') : (os.version ?? '')),
     deviceType: isBotName ? 'bot' : (platform.type ?? 'other'),
-    isBotName,
   }
+  return agentReading(device, isBotName)
 }
 
 /** `10.15.7` is `10.15`: patch levels would make many values out of one version. */
@@ -81,10 +81,11 @@ export function readNativeDevice(context: Context): AgentReading {
   const version = textOf(context.os, 'version') || textOf(context, '$os_version')
   const type = textOf(context.device, 'type') || textOf(context, '$device_type')
   if (os === '' && type === '') return NO_DEVICE
-  return {
-    ...NO_DEVICE,
+  const device = {
+    ...NO_DEVICE.value,
     os: bounded(os, NAME_LENGTH_MAX),
     osVersion: shortVersion(version),
     deviceType: NATIVE_TYPES.get(bounded(type, NAME_LENGTH_MAX).toLowerCase()) ?? 'other',
   }
+  return agentReading(device, false)
 }

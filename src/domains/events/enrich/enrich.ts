@@ -1,34 +1,33 @@
 import { LRUCache } from 'lru-cache'
-import { botSignals, saysAutomation } from './bot.ts'
-import type { Enrichment } from './columns.ts'
-import { createAgentReader, readNativeDevice } from './device.ts'
-import { createGeo, type GeoOptions, NOWHERE, type Place } from './geo.ts'
-import { type IpPolicy, parseAddress, storedAddress } from './ip.ts'
-import { type Context, isFromNativeApp, isObject, textOf } from './said.ts'
+import { createAddressReader, NO_ADDRESS, withoutPlace } from './address.ts'
+import { readBot } from './bot.ts'
+import { CLOCK_COLUMNS, type Enrichment } from './columns.ts'
+import { type ContextReading, createContextReader } from './context.ts'
+import { createAgentReader } from './device.ts'
+import { createGeo, type GeoOptions } from './geo.ts'
+import { applyIpPolicy, type IpPolicy } from './ip.ts'
+import { encodePart, fromBytes, toBytes } from './part.ts'
 import type { Sender } from './sender.ts'
-import { createSourceReader } from './source.ts'
 
-/** What an enrichment is made of. */
-export interface EnrichFacts {
+/** What the events of one request share. */
+export interface RequestFacts {
   sender: Sender
-  /** The event's context as it was parsed. */
-  context: unknown
   ipPolicy: IpPolicy
-  /** Of `clockSkewMs`, and 0 for an event that has its time from our clock. */
+  /** Of `clockSkewMs`. */
   clockSkewMs: number
 }
 
 export type Enricher = ReturnType<typeof createEnricher>
 
-interface AddressReading {
-  stored: Record<IpPolicy, string>
-  place: Place
+interface KnownContext {
+  said: ContextReading
+  /** Its text as a policy lets it be stored, where it holds an address. */
+  stored: Partial<Record<IpPolicy, string>>
 }
 
-const NO_ADDRESS: AddressReading = { stored: { keep: '', truncate: '', drop: '' }, place: NOWHERE }
-const CACHED_ADDRESSES = 20_000
-const CACHED_LENGTH_MAX = 100
-const NO_CONTEXT: Context = {}
+const CACHED_CONTEXTS = 5000
+/** Longer ones are read every time, so that they cannot fill the memory. */
+const CACHED_LENGTH_MAX = 2048
 
 /**
  * Adds to an event what its circumstances tell: place, device, robot or not, source. Never throws and never refuses: what cannot be read
@@ -39,69 +38,73 @@ const NO_CONTEXT: Context = {}
  */
 export function createEnricher(options: GeoOptions) {
   const geo = createGeo(options)
+  const readAddress = createAddressReader(geo.locate)
   const readAgent = createAgentReader()
-  const readSource = createSourceReader()
-  const addresses = new LRUCache<string, AddressReading>({ max: CACHED_ADDRESSES })
+  const readContext = createContextReader({ readAddress, readAgent })
+  const contexts = new LRUCache<string, KnownContext>({ max: CACHED_CONTEXTS })
 
-  function readAddress(text: string): AddressReading {
-    if (text === '' || text.length > CACHED_LENGTH_MAX) return NO_ADDRESS
-    const known = addresses.get(text)
-    if (known) return known
-    const reading = parseReading(text)
-    addresses.set(text, reading)
-    return reading
+  function combine({ sender }: RequestFacts, said: ContextReading) {
+    const address = said.address ?? (sender.isBrowser || said.isNative ? readAddress(sender.ip) : NO_ADDRESS)
+    const isSendersAgent = said.agentText === '' || said.agentText === sender.userAgent
+    const agent = said.agentText === '' && sender.isBrowser ? readAgent(sender.userAgent) : said.agent
+    const bot = readBot({
+      userAgent: agent.isBotName,
+      automation: said.isAutomation,
+      // A relay's headers are its own and do not have to fit the user agent that it passes on.
+      headers: sender.contradicts && isSendersAgent,
+    })
+    return {
+      address: said.withoutPlace && address !== NO_ADDRESS ? withoutPlace(address) : address,
+      agent,
+      bot,
+      source: said.source,
+    }
   }
 
-  function parseReading(text: string): AddressReading {
-    const address = parseAddress(text)
-    if (!address) return NO_ADDRESS
-    const stored = { keep: address.text, truncate: storedAddress(address, 'truncate'), drop: '' }
-    return { stored, place: geo.locate(address) }
+  function readText(text: string, policy: IpPolicy): KnownContext {
+    const known = contexts.get(text)
+    if (known) return known
+    const context: unknown = text === '' ? undefined : JSON.parse(fromBytes(text))
+    const said = readContext(context)
+    const read = { said, stored: said.hasAddress ? { [policy]: storedText(context, policy) } : {} }
+    // A copy, because the text is a piece of a body that would stay in memory with it.
+    if (text.length <= CACHED_LENGTH_MAX) contexts.set(Buffer.from(text, 'latin1').toString('latin1'), read)
+    return read
   }
 
   return {
     /** Reads the files of places ahead of their first need. */
     warm: geo.warm,
 
-    enrich({ sender, context: given, ipPolicy, clockSkewMs }: EnrichFacts): Enrichment {
-      const context = isObject(given) ? given : NO_CONTEXT
-      const isNative = context !== NO_CONTEXT && !sender.isBrowser && isFromNativeApp(context)
-      const ownAddress = textOf(context, 'ip') || textOf(context, '$ip')
-      const address = readAddress(ownAddress || (sender.isBrowser || isNative ? sender.ip : ''))
-      const ownAgent = textOf(context, 'userAgent') || textOf(context, '$raw_user_agent')
-      const agentText = ownAgent || (sender.isBrowser ? sender.userAgent : '')
-      const agent = isNative || agentText === '' ? readNativeDevice(context) : readAgent(agentText)
-      const signals = botSignals({
-        userAgent: agent.isBotName,
-        automation: saysAutomation(context),
-        headers: sender.contradicts && agentText === sender.userAgent,
-      })
-      const url = textOf(context.page, 'url') || textOf(context, '$current_url')
-      const referrer = textOf(context.page, 'referrer') || textOf(context, '$referrer')
-      const source = readSource(url, referrer, context.campaign)
-      // PostHog's servers ask for no place; theirs would be the server's.
-      const place = context.$geoip_disable === true ? NOWHERE : address.place
-      return {
-        ip: address.stored[ipPolicy],
-        country: place.country,
-        region: place.region,
-        city: place.city,
-        browser: agent.browser,
-        browserVersion: agent.browserVersion,
-        os: agent.os,
-        osVersion: agent.osVersion,
-        deviceType: agent.deviceType,
-        isBot: signals !== '',
-        botSignals: signals,
-        channel: source.channel,
-        referrerDomain: source.referrerDomain,
-        utmSource: source.utmSource,
-        utmMedium: source.utmMedium,
-        utmCampaign: source.utmCampaign,
-        utmTerm: source.utmTerm,
-        utmContent: source.utmContent,
-        clockSkewMs,
+    /** The enrichment of an event with this parsed context. */
+    enrich(request: RequestFacts, context: unknown): Enrichment {
+      const { address, agent, bot, source } = combine(request, readContext(context))
+      const { clockSkewMs, ipPolicy } = request
+      return { ...address[ipPolicy].value, ...agent.value, ...bot.value, ...source.value, clockSkewMs }
+    },
+
+    /**
+     * The same for the events of one request, from bytes to bytes: takes the valid JSON text of an event's context, or '', as a text of
+     * UTF-8 bytes, and gives the bytes of ENRICHMENT_COLUMNS in RowBinary, and the context as the policy lets it be stored.
+     * `hasOwnTime` says that the event's time is of the sender's clock and not of ours.
+     */
+    forRequest(request: RequestFacts) {
+      const skewed = encodePart(CLOCK_COLUMNS, { clockSkewMs: request.clockSkewMs }).bytes
+      const unskewed = encodePart(CLOCK_COLUMNS, { clockSkewMs: 0 }).bytes
+      const { ipPolicy } = request
+
+      return function columnsOf(text: string, hasOwnTime: boolean): { columns: string; context: string } {
+        const { said, stored } = readText(text, ipPolicy)
+        const { address, agent, bot, source } = combine(request, said)
+        const clock = hasOwnTime ? skewed : unskewed
+        const columns = address[ipPolicy].bytes + agent.bytes + bot.bytes + source.bytes + clock
+        if (ipPolicy === 'keep' || !said.hasAddress) return { columns, context: text }
+        stored[ipPolicy] ??= storedText(JSON.parse(fromBytes(text)), ipPolicy)
+        return { columns, context: stored[ipPolicy] }
       }
     },
   }
 }
+
+const storedText = (context: unknown, policy: IpPolicy): string =>
+  toBytes(JSON.stringify(applyIpPolicy(context, policy)))

@@ -20,7 +20,7 @@ export function bounded(text: string, length: number): string {
  * Libraries of native apps. Their requests come from the user's own device, with a user agent that names a program and not the device,
  * which they describe in the context.
  */
-const NATIVE_LIBRARY = /ios|android|swift|kotlin|react-native|flutter|unity/i
+const NATIVE_LIBRARY = /(?:^|[^a-z])(?:ios|android|swift|kotlin|react-native|flutter|unity)(?:[^a-z]|$)/i
 
 export function isFromNativeApp(context: Context): boolean {
   const library = textOf(context.library, 'name') || textOf(context, '$lib')

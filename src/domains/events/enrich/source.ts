@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { CLICK_IDS, channelOf } from './channel.ts'
+import { SOURCE_COLUMNS } from './columns.ts'
+import { encodePart, type Part } from './part.ts'
 import { bounded, isObject, textOf } from './said.ts'
 
 export interface Source {
@@ -12,7 +14,7 @@ export interface Source {
   utmContent: string
 }
 
-const NO_SOURCE: Source = {
+export const NO_SOURCE: Part<Source> = encodePart(SOURCE_COLUMNS, {
   channel: '',
   referrerDomain: '',
   utmSource: '',
@@ -20,7 +22,7 @@ const NO_SOURCE: Source = {
   utmCampaign: '',
   utmTerm: '',
   utmContent: '',
-}
+})
 
 const URL_LENGTH_MAX = 8192
 const VALUE_LENGTH_MAX = 200
@@ -30,15 +32,15 @@ const CACHED_LENGTH_MAX = 1024
 
 /** Where a visitor came from, by the page's URL, its referrer, and the campaign that the client found itself (which wins). */
 export function createSourceReader() {
-  const cache = new LRUCache<string, Source>({ max: CACHED_SOURCES })
+  const cache = new LRUCache<string, Part<Source>>({ max: CACHED_SOURCES })
 
-  return function readSource(url: string, referrer: string, campaign: unknown): Source {
+  return function readSource(url: string, referrer: string, campaign: unknown): Part<Source> {
     if (url === '' && referrer === '' && campaign === undefined) return NO_SOURCE
     const key = `${url}\n${referrer}${isObject(campaign) ? campaignKey(campaign) : ''}`
-    if (key.length > CACHED_LENGTH_MAX) return parseSource(url, referrer, campaign)
+    if (key.length > CACHED_LENGTH_MAX) return encodePart(SOURCE_COLUMNS, parseSource(url, referrer, campaign))
     const known = cache.get(key)
     if (known) return known
-    const source = parseSource(url, referrer, campaign)
+    const source = encodePart(SOURCE_COLUMNS, parseSource(url, referrer, campaign))
     cache.set(key, source)
     return source
   }
@@ -63,7 +65,7 @@ function parseSource(url: string, referrer: string, campaign: unknown): Source {
   const clickId = CLICK_IDS.find((id) => query?.has(id))
   // A step within the site, or an event without a page, is no arrival: calling it direct would drown those that are.
   const isArrival = isTagged || clickId !== undefined || (pageHost !== '' && !isInternal) || referrerDomain !== ''
-  if (!isArrival) return { ...NO_SOURCE, ...tags }
+  if (!isArrival) return { ...NO_SOURCE.value, ...tags }
   const channel = channelOf({
     source: source.toLowerCase(),
     medium: medium.toLowerCase(),
