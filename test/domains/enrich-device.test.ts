@@ -1,5 +1,5 @@
 import t from 'tap'
-import { browser, CHROME, enrich, server } from '../helpers/enrich.ts'
+import { browser, CHROME, cpuMsOf, enrich, server } from '../helpers/enrich.ts'
 
 const IPHONE =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1'
@@ -102,9 +102,9 @@ t.test('a user agent made to hurt is read within bounds', async (t) => {
   ]
   for (const tail of tails) {
     const userAgent = `Mozilla/5.0 ${tail}`
-    const startedAt = performance.now()
+    const cpuMs = cpuMsOf(() => enrich({ userAgent }))
+    t.ok(cpuMs < 50, `${tail.slice(0, 10)}… took ${cpuMs} ms`)
     const { browser: name, os, osVersion } = enrich({ userAgent })
-    t.ok(performance.now() - startedAt < 50, `${tail.slice(0, 10)}… took ${performance.now() - startedAt} ms`)
     t.ok(name.length <= 64 && os.length <= 64 && osVersion.length <= 64)
   }
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { clockSkewMs } from '../../src/domains/events/enrich/clock.ts'
 import { ENRICHMENT_COLUMNS } from '../../src/domains/events/enrich/columns.ts'
-import { enrich } from '../helpers/enrich.ts'
+import { cpuMsOf, enrich } from '../helpers/enrich.ts'
 
 const arrive = (search: string, referrer = '', campaign?: unknown) =>
   enrich({ page: { url: `https://www.shop.example/start${search}`, referrer }, campaign })
@@ -106,9 +106,9 @@ t.test('URLs that are broken or made to hurt are read within bounds', async (t) 
     '?'.repeat(50_000),
   )
   for (const url of urls) {
-    const startedAt = performance.now()
-    const found = enrich({ page: { url, referrer: url }, campaign: { term: url } })
-    t.ok(performance.now() - startedAt < 50, url.slice(0, 40))
+    const context = { page: { url, referrer: url }, campaign: { term: url } }
+    t.ok(cpuMsOf(() => enrich(context)) < 50, url.slice(0, 40))
+    const found = enrich(context)
     for (const value of Object.values(found)) t.ok(String(value).length <= 253)
   }
   t.ok(arrive(`?utm_source=${'😀'.repeat(150)}x`).utmSource.isWellFormed())
