@@ -13,7 +13,7 @@ import identity, { createIdentityService, createTokens } from './domains/identit
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import { createOrganizationsService } from './domains/organizations/index.ts'
-import projects, { createProjectsService, KEY_REVOKED } from './domains/projects/index.ts'
+import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
@@ -94,6 +94,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
+  app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
 
   const keyed = { authenticate: projectsService.authenticateKey, authorize: projectsService.authorize }
   const keyedOrSignedIn = {

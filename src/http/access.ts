@@ -12,12 +12,33 @@ export const PERMISSIONS = [
   'keys:write',
   'tracking_plan:read',
   'tracking_plan:write',
+  'projects:read',
+  'projects:write',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
+export const IP_POLICIES = ['keep', 'truncate', 'drop'] as const
+
+/** What a project says about the requests that its keys make. It comes with the key, so reading it asks no database. */
+export interface ProjectSettings {
+  /** Origins whose pages may use the key; none means all. */
+  allowedOrigins: readonly string[]
+  /** What is kept of a sender's address. */
+  ipPolicy: (typeof IP_POLICIES)[number]
+}
+
+export interface KeyPrincipal {
+  kind: 'key'
+  keyId: string
+  organizationId: string
+  projectId: string
+  permissions: readonly Permission[]
+  settings: ProjectSettings
+}
+
 /** Who is asking, once the credential has been checked. */
 export type Principal =
-  | { kind: 'key'; keyId: string; organizationId: string; projectId: string; permissions: readonly Permission[] }
+  | KeyPrincipal
   | { kind: 'session'; userId: string; expiresAtMs: number }
   | { kind: 'viewer'; projectId: string; expiresAtMs: number }
 

@@ -126,6 +126,12 @@ const TABLE: Record<string, Row> = {
       url: `/v1/projects/${alpha.projectId}/api-keys/${(await makeApiKey(app, alpha, ['query:read'])).id}`,
     }),
   },
+  [`GET ${PROJECT}`]: { permission: 'projects:read', answers: READERS.with(COLUMNS.indexOf('start page'), 403) },
+  [`PATCH ${PROJECT}`]: {
+    permission: 'projects:write',
+    answers: [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ payload: { name: 'Changed by the matrix' } }),
+  },
   [`POST ${PROJECT}/query`]: {
     permission: 'query:read',
     answers: READERS,

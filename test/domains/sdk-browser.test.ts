@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
+import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { loggerOptions } from '../../src/http/request-log.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
+import { sessionOf } from '../helpers/principals.ts'
 import { storedCount, storedEvents } from '../helpers/sdk.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
@@ -46,6 +49,59 @@ t.test('a page of any origin may send, and is told when to come back', async (t)
   }
   t.equal((await storedCount(app, alpha.projectId, 1)).length, 1)
   t.same(await storedEvents(app, beta.projectId), [])
+})
+
+t.test('only pages of the origins that a project lists may send with its keys; programs go on', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  const url = `/v1/projects/${alpha.projectId}`
+  const payload = { allowedOrigins: [ORIGIN, 'https://*.shop.example'] }
+  t.equal(
+    (await app.inject(authorized(sessionOf(app, alpha.userId), { method: 'PATCH', url, payload }))).statusCode,
+    200,
+  )
+  const body = (key: string) => ({ event: 'Seen', writeKey: key, api_key: key, messageId: randomUUID() })
+  const cloudEvent = { specversion: '1.0', id: '1', source: '/page', type: 'Seen' }
+  const ways: Record<string, (key: string, headers: Record<string, string>) => InjectOptions> = {
+    'the key in the header': (key, headers) =>
+      authorized(key, { method: 'POST', url: '/v1/events', headers, payload: { event: 'Seen' } }),
+    'the key in the header of an SDK': (key, headers) =>
+      authorized(key, { method: 'POST', url: '/v1/t', headers, payload: { event: 'Seen' } }),
+    'a beacon of Segment': (key, headers) => ({
+      method: 'POST',
+      url: '/v1/t',
+      headers: { ...headers, 'content-type': 'text/plain' },
+      payload: JSON.stringify(body(key)),
+    }),
+    'a beacon of PostHog': (key, headers) => ({
+      method: 'POST',
+      url: '/e/?beacon=1&compression=base64',
+      headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
+      payload: `data=${encodeURIComponent(Buffer.from(JSON.stringify(body(key))).toString('base64'))}`,
+    }),
+    'a CloudEvent': (key, headers) =>
+      authorized(key, { method: 'POST', url: '/api/v1/events', headers, payload: cloudEvent }),
+  }
+  for (const [way, request] of Object.entries(ways)) {
+    for (const origin of ['https://evil.example', 'null', 'http://shop.example', `${ORIGIN}:8443`]) {
+      const refused = await app.inject(request(alpha.writeKey, { origin }))
+      t.match([refused.statusCode, refused.json().code], [403, 'events.origin_not_allowed'], `${way} of ${origin}`)
+      t.notOk(refused.headers['access-control-allow-origin'])
+      t.match(refused.headers.vary, /origin/i)
+    }
+    for (const origin of [undefined, ORIGIN, 'https://a.b.shop.example']) {
+      const taken = await app.inject(request(alpha.writeKey, origin ? { origin } : {}))
+      t.ok(taken.statusCode < 300, `${way}: ${taken.body}`)
+      t.equal(taken.headers['access-control-allow-origin'], origin)
+    }
+    const others = await app.inject(request(beta.writeKey, { origin: 'https://evil.example' }))
+    t.ok(others.statusCode < 300, 'a project that lists none takes all')
+    t.equal(others.headers['access-control-allow-origin'], 'https://evil.example')
+  }
+  t.equal((await preflight('/v1/t', { origin: 'https://evil.example' })).statusCode, 204, 'a preflight has no key')
+  t.equal(
+    (await app.inject(ways['a beacon of Segment']?.('', { origin: 'https://evil.example' }) ?? '')).statusCode,
+    401,
+  )
 })
 
 t.test('no page of another origin may use anything else', async (t) => {

@@ -5,6 +5,7 @@ export const bodyNotJson = defineProblem('events.body_not_json', 400, 'The body 
 export const bodyNotDecodable = defineProblem('events.body_not_decodable', 400, 'The body cannot be decoded')
 export const bodyTooLarge = defineProblem('events.body_too_large', 413, 'The body is too large')
 export const bodyTooComplex = defineProblem('events.body_too_complex', 413, 'The body holds too much structure')
+export const originNotAllowed = defineProblem('events.origin_not_allowed', 403, 'Pages of this origin may not send')
 export const tooManyEvents = defineProblem('events.too_many', 413, 'Too many events in one request')
 export const unsupportedEncoding = defineProblem(
   'events.unsupported_encoding',

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { principalOf, projectScope } from '../../http/access.ts'
 import { CursorQuery, LimitQuery, ProjectParams, problemResponses } from '../../http/schemas.ts'
-import { CreatedKey, KeyPage, KeyParams, NewKey } from './schemas.ts'
+import { CreatedKey, KeyPage, KeyParams, NewKey, ProjectChange, ProjectSchema } from './schemas.ts'
 import type { ProjectsService } from './service.ts'
 
 export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsService }> = async (app, { projects }) => {
@@ -68,5 +68,38 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
       await projects.revokeKey(projectScope(request), request.params.keyId)
       return reply.code(204).send(null)
     },
+  )
+
+  app.get(
+    '/v1/projects/:projectId',
+    {
+      config: { access: 'projects:read' },
+      schema: {
+        operationId: 'readProject',
+        summary: 'Read a project',
+        description: 'Its name, and what it says about the requests that its keys make.',
+        tags: ['Projects'],
+        params: ProjectParams,
+        response: { 200: ProjectSchema, ...problemResponses(400, 401, 403, 404, 429, 503) },
+      },
+    },
+    (request) => projects.readProject(projectScope(request)),
+  )
+
+  app.patch(
+    '/v1/projects/:projectId',
+    {
+      config: { access: 'projects:write' },
+      schema: {
+        operationId: 'changeProject',
+        summary: 'Change a project',
+        description: 'Changes the fields that are given. Every process acts on the change within five seconds.',
+        tags: ['Projects'],
+        params: ProjectParams,
+        body: ProjectChange,
+        response: { 200: ProjectSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
+      },
+    },
+    (request) => projects.changeProject(projectScope(request), request.body),
   )
 }

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { PERMISSIONS } from '../../http/access.ts'
+import { IP_POLICIES, PERMISSIONS } from '../../http/access.ts'
 import { ProjectParams } from '../../http/schemas.ts'
 
 const KeyId = Type.String({ pattern: '^key_[0-9a-z]{26}$', examples: ['key_01jd7z3k9qf8v0m4c2t6n5w1xy'] })
@@ -61,3 +61,54 @@ export const CreatedKey = Type.Composite(
   ],
   { description: 'The new key.', examples: [{ ...KEY_EXAMPLE, key: 'mh_live_…' }] },
 )
+
+const Name = Type.String({ minLength: 1, maxLength: 100, examples: ['Web shop'] })
+const AllowedOrigins = Type.Array(Type.String({ maxLength: 300 }), {
+  maxItems: 100,
+  description:
+    'Origins whose pages may send events: `https://app.example.com`, `https://*.example.com` for every subdomain, `http://localhost:5173`. Empty allows all. A browser says where a page is from; programs do not, and are not affected.',
+})
+const IpPolicy = Type.Union(
+  IP_POLICIES.map((policy) => Type.Literal(policy)),
+  { description: "What is kept of a sender's address: all of it, its network, or nothing." },
+)
+
+export const ProjectSchema = Type.Object(
+  {
+    id: Type.String(),
+    organizationId: Type.String(),
+    name: Name,
+    allowedOrigins: AllowedOrigins,
+    ipPolicy: IpPolicy,
+    createdAt: Type.String({ format: 'date-time' }),
+  },
+  {
+    description: 'The project.',
+    examples: [
+      {
+        id: 'prj_01jd7z3k9qf8v0m4c2t6n5w1xy',
+        organizationId: 'org_01jd7z3k9qf8v0m4c2t6n5w1xy',
+        name: 'Web shop',
+        allowedOrigins: ['https://*.example.com'],
+        ipPolicy: 'truncate',
+        createdAt: '2026-01-31T12:00:00.000Z',
+      },
+    ],
+  },
+)
+export type Project = Static<typeof ProjectSchema>
+
+export const ProjectChange = Type.Object(
+  {
+    name: Type.Optional(Name),
+    allowedOrigins: Type.Optional(AllowedOrigins),
+    ipPolicy: Type.Optional(IpPolicy),
+  },
+  {
+    additionalProperties: false,
+    minProperties: 1,
+    description: 'What is left out stays as it is.',
+    examples: [{ allowedOrigins: ['https://*.example.com'] }],
+  },
+)
+export type ProjectChange = Static<typeof ProjectChange>

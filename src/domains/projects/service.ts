@@ -1,24 +1,36 @@
 import { LRUCache } from 'lru-cache'
 import { forbidden, invalidRequest, unavailable } from '../../errors.ts'
-import { challenge, type Permission, type Principal, type ProjectScope } from '../../http/access.ts'
+import { challenge, type KeyPrincipal, type Permission, type Principal, type ProjectScope } from '../../http/access.ts'
 import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx, TenantTx } from '../../infra/postgres.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
 import { keyNotFound, projectNotFound } from './errors.ts'
 import { generateKey, hashKey, isWellFormedKey, keyHint } from './keys.ts'
-import type { Key, NewKey } from './schemas.ts'
-import { findKeyByHash, findProject, insertKey, type KeyRow, listKeys, revokeKey } from './store.ts'
+import { readOrigins } from './origins.ts'
+import type { Key, NewKey, Project, ProjectChange } from './schemas.ts'
+import {
+  findKeyByHash,
+  findProject,
+  insertKey,
+  type KeyRow,
+  listKeys,
+  type ProjectRow,
+  revokeKey,
+  updateProject,
+} from './store.ts'
 
 export type ProjectsService = ReturnType<typeof createProjectsService>
 
 /** The kind of the fact that a revocation leaves in the outbox; its payload is `{ keyId, projectId }`. */
 export const KEY_REVOKED = 'api_key.revoked'
+/** The kind of the fact that a change of a project leaves; its payload is `{ projectId }`. */
+export const PROJECT_CHANGED = 'project.changed'
 
 /**
- * How long a process may act on what it knows of a key. A revocation normally arrives within a second as a fact; this bounds it
- * when the message is lost, with a second to spare of the five that are promised. While Postgres is away the last known answer
- * goes on serving, so ingestion does not stop with it.
+ * How long a process may act on what it knows of a key and its project. A change normally arrives within a second as a fact; this
+ * bounds it when the message is lost, with a second to spare of the five that are promised. While Postgres is away the last known
+ * answer goes on serving, so ingestion does not stop with it.
  */
 const KEY_CACHE_TTL_MS = 4000
 const KEY_CACHE_SIZE = 10_000
@@ -29,13 +41,20 @@ interface Dependencies {
 }
 
 export function createProjectsService({ postgres, organizations }: Dependencies) {
-  const keys = new LRUCache<string, { key: KeyRow | null }>({
+  const keys = new LRUCache<string, { principal: KeyPrincipal; expiresAtMs: number } | { principal: null }>({
     max: KEY_CACHE_SIZE,
     ttl: KEY_CACHE_TTL_MS,
     allowStaleOnFetchRejection: true,
     noDeleteOnFetchRejection: true,
-    fetchMethod: async (hash) => ({ key: (await postgres.withSystem((tx) => findKeyByHash(tx, hash))) ?? null }),
+    fetchMethod: async (hash) => {
+      const found = await postgres.withSystem((tx) => findKeyByHash(tx, hash))
+      if (!found) return { principal: null }
+      return { principal: toPrincipal(found), expiresAtMs: found.key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY }
+    },
   })
+  const forget = (matches: (principal: KeyPrincipal) => boolean) => {
+    for (const [hash, { principal }] of keys.entries()) if (principal && matches(principal)) keys.delete(hash)
+  }
   // A project never moves to another organization, so its owner can be kept until it falls out of the cache.
   const owners = new LRUCache<string, string>({
     max: KEY_CACHE_SIZE,
@@ -51,12 +70,8 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       if (!isWellFormedKey(text)) throw noSuchKey()
       const known = await keys.fetch(hashKey(text))
       if (!known) throw unavailable('The key cannot be checked right now. Send the same request again in a moment.')
-      const { key } = known
-      if (!key || (key.expiresAt && key.expiresAt.getTime() <= Date.now())) {
-        throw noSuchKey()
-      }
-      const { id, organizationId, projectId } = key
-      return { kind: 'key', keyId: id, organizationId, projectId, permissions: key.scopes as Permission[] }
+      if (!known.principal || known.expiresAtMs <= Date.now()) throw noSuchKey()
+      return known.principal
     },
 
     /** Checks a permission in a project; see AccessRules.authorize. */
@@ -110,9 +125,29 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     },
 
     /** Drops what this process remembers of a key. */
-    forgetKey(keyId: string): void {
-      for (const [hash, known] of keys.entries()) if (known.key?.id === keyId) keys.delete(hash)
+    forgetKey: (keyId: string): void => forget((principal) => principal.keyId === keyId),
+
+    async readProject({ organizationId, projectId }: ProjectScope): Promise<Project> {
+      const row = await postgres.withTenant(organizationId, (tx) => findProject(tx, projectId))
+      if (!row) throw noSuchProject()
+      return toProject(row)
     },
+
+    /** Changes a project. Every process acts on it within a second normally, five at the most; this one at once. */
+    async changeProject({ organizationId, projectId }: ProjectScope, input: ProjectChange): Promise<Project> {
+      const change = { ...input, ...(input.allowedOrigins && { allowedOrigins: readOrigins(input.allowedOrigins) }) }
+      const row = await postgres.withTenant(organizationId, async (tx) => {
+        const changed = await updateProject(tx, projectId, change)
+        if (!changed) throw noSuchProject()
+        await append(tx, { organizationId, kind: PROJECT_CHANGED, payload: { projectId } })
+        return changed
+      })
+      forget((principal) => principal.projectId === projectId)
+      return toProject(row)
+    },
+
+    /** Drops what this process remembers of the keys of a project, and with them of its settings. */
+    forgetProject: (projectId: string): void => forget((principal) => principal.projectId === projectId),
   }
 }
 
@@ -143,6 +178,15 @@ function scopesOf({ kind, scopes }: NewKey): readonly Permission[] {
   if (kind === 'write') return ['events:write']
   if (!scopes) throw invalidField('/scopes', 'An api key needs its scopes.')
   return scopes
+}
+
+function toPrincipal({ key, settings }: { key: KeyRow; settings: KeyPrincipal['settings'] }): KeyPrincipal {
+  const { id: keyId, organizationId, projectId, scopes } = key
+  return { kind: 'key', keyId, organizationId, projectId, permissions: scopes as Permission[], settings }
+}
+
+function toProject({ id, organizationId, name, allowedOrigins, ipPolicy, createdAt }: ProjectRow): Project {
+  return { id, organizationId, name, allowedOrigins, ipPolicy, createdAt: createdAt.toISOString() }
 }
 
 function toKey({ id, projectId, name, kind, hint, scopes, createdAt, expiresAt }: KeyRow): Key {

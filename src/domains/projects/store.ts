@@ -10,12 +10,26 @@ export async function findProject(tx: SystemTx | TenantTx, projectId: string) {
   return project
 }
 
-export async function findKeyByHash(tx: SystemTx, hash: string): Promise<KeyRow | undefined> {
-  const [key] = await tx
-    .select()
+export type ProjectRow = typeof projects.$inferSelect
+
+/** Changes what is given, and gives the project as it then is. */
+export async function updateProject(
+  tx: TenantTx,
+  projectId: string,
+  change: Partial<Pick<ProjectRow, 'name' | 'allowedOrigins' | 'ipPolicy'>>,
+): Promise<ProjectRow | undefined> {
+  const [project] = await tx.update(projects).set(change).where(eq(projects.id, projectId)).returning()
+  return project
+}
+
+/** A key that has not been revoked, with what its project says about the requests that it makes. */
+export async function findKeyByHash(tx: SystemTx, hash: string) {
+  const [found] = await tx
+    .select({ key: apiKeys, settings: { allowedOrigins: projects.allowedOrigins, ipPolicy: projects.ipPolicy } })
     .from(apiKeys)
+    .innerJoin(projects, and(eq(projects.organizationId, apiKeys.organizationId), eq(projects.id, apiKeys.projectId)))
     .where(and(eq(apiKeys.hash, hash), isNull(apiKeys.revokedAt)))
-  return key
+  return found
 }
 
 /** Live keys of a project in the order of creation; `after` is the id of the last key of the page before. */

@@ -1,4 +1,6 @@
-import { foreignKey, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { sql } from 'drizzle-orm'
+import { check, foreignKey, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { IP_POLICIES } from '../../http/access.ts'
 import { tenantPolicies } from '../../infra/tenancy.ts'
 import { organizations } from '../organizations/tables.ts'
 
@@ -11,12 +13,17 @@ export const projects = pgTable(
     id: text().notNull(),
     name: text().notNull(),
     timeZone: text('time_zone').notNull().default('UTC'),
+    /** Origins whose pages may send, in the form that browsers write them; none means all. */
+    allowedOrigins: text('allowed_origins').array().notNull().default(sql`'{}'`),
+    /** What is kept of a sender's address. */
+    ipPolicy: text('ip_policy', { enum: IP_POLICIES }).notNull().default('truncate'),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
   },
   (table) => [
     primaryKey({ columns: [table.organizationId, table.id] }),
     // Requests name a project by its id alone, so the id has to be unique on its own too.
     uniqueIndex('projects_id').on(table.id),
+    check('projects_ip_policy', sql`${table.ipPolicy} in ('keep', 'truncate', 'drop')`),
     ...tenantPolicies(table.organizationId),
   ],
 )

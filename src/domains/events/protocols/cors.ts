@@ -1,4 +1,6 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { isAllowedOrigin } from '../../projects/index.ts'
+import { originNotAllowed } from '../errors.ts'
 
 const METHODS = 'GET, POST'
 const REQUEST_HEADERS = 'authorization, content-type, content-encoding, idempotency-key, x-retry-count, anonymousid'
@@ -7,13 +9,17 @@ const ANSWER_HEADERS = 'retry-after, ratelimit, ratelimit-policy, x-request-id'
 const PREFLIGHT_TTL_SECONDS = 86_400
 
 /**
- * Lets pages of any origin use the routes of this scope that are registered after it. Nothing here acts on a cookie: a page can send
- * with the key that it has, and no more. Beacons attach cookies, so browsers want the origin by name and credentials allowed.
+ * Lets pages of other origins use the routes of this scope that are registered after it: of any origin, or of those that the key's
+ * project names. Nothing here acts on a cookie: a page can send with the key that it has, and no more. Beacons attach cookies, so
+ * browsers want the origin by name and credentials allowed. A preflight has no key yet, so it is answered for every origin.
  */
 export function allowBrowsers(app: FastifyInstance): void {
   const urls = new Set<string>()
+  // The key is known before the body is read, or after it where the body holds the key.
+  app.addHook('onRequest', refuseForeignOrigin)
+  app.addHook('preHandler', refuseForeignOrigin)
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (request.headers.origin !== undefined) writeOrigin(request.headers.origin, reply)
+    if (request.headers.origin !== undefined) writeOrigin(request, request.headers.origin, reply)
     done(null, payload)
   })
   app.options('/*', { config: { access: 'public', rateLimit: false }, schema: { hide: true } }, (request, reply) =>
@@ -34,9 +40,22 @@ export function allowBrowsers(app: FastifyInstance): void {
 const isPreflight = ({ headers }: FastifyRequest) =>
   headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 
-function writeOrigin(origin: string, reply: FastifyReply): void {
+/** A request without an origin comes from no page: only browsers send one, and they do not let a page forge it. */
+function refuseForeignOrigin(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  const { origin } = request.headers
+  const detail = 'The project of this key does not list the origin of the page in its allowedOrigins.'
+  done(origin === undefined || isWelcome(request, origin) ? undefined : originNotAllowed(detail))
+}
+
+/** Whether the key's project lets pages of the origin send; true as long as the key is not known. */
+function isWelcome({ principal }: FastifyRequest, origin: string): boolean {
+  return principal?.kind !== 'key' || isAllowedOrigin(origin, principal.settings.allowedOrigins)
+}
+
+function writeOrigin(request: FastifyRequest, origin: string, reply: FastifyReply): void {
+  reply.header('vary', 'Origin')
+  if (!isWelcome(request, origin)) return
   reply.header('access-control-allow-origin', origin)
   reply.header('access-control-allow-credentials', 'true')
   reply.header('access-control-expose-headers', ANSWER_HEADERS)
-  reply.header('vary', 'Origin')
 }
