@@ -17,6 +17,7 @@ import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from '.
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
+import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
 import openapi from './http/openapi.ts'
 import problems from './http/problems.ts'
@@ -104,7 +105,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   }
 
   await app.register(async (scope) => {
-    guardScope(scope, keyed)
+    guardScope(scope, { ...keyed, failures: createFailureLimit(config.http.failedAuthenticationsPerMinute) })
     await scope.register(events, { config, pressure })
     await scope.register(receiptsPlugin, { config })
   })

@@ -90,6 +90,12 @@ export const EnvironmentSchema = Type.Object(
       'Burst limit of one organization, events per second.',
     ),
     METERHOUSE_API_REQUESTS_PER_MINUTE: integer(600, 1, 1_000_000, 'Limit of one credential on every other route.'),
+    METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE: integer(
+      30,
+      1,
+      1_000_000,
+      'Wrong keys from one address, with no good one between, after which a process turns it away from ingestion for a while.',
+    ),
     METERHOUSE_SINK_FLUSH_INTERVAL_MS: integer(500, 10, 60_000, 'Longest time that the sink gathers a batch.'),
     METERHOUSE_SINK_BATCH_ROWS_MAX: integer(20_000, 1, 50_000, 'Most rows in one ClickHouse insert.'),
     METERHOUSE_BUFFER_TAIL_SECONDS: integer(
@@ -218,6 +224,7 @@ function group(env: Environment, roles: Role[]) {
       trustProxy: env.METERHOUSE_TRUST_PROXY,
       shutdownTimeoutMs: env.METERHOUSE_SHUTDOWN_TIMEOUT_MS,
       requestsPerMinute: env.METERHOUSE_API_REQUESTS_PER_MINUTE,
+      failedAuthenticationsPerMinute: env.METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE,
       metricsToken: env.METERHOUSE_METRICS_TOKEN,
       jwtSecret: env.METERHOUSE_JWT_SECRET,
     },

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { invalidRequest, type Problem, unauthenticated } from '../errors.ts'
+import { invalidRequest, Problem, unauthenticated } from '../errors.ts'
 import type { ProjectScope } from '../infra/clickhouse.ts'
+import type { FailureLimit } from './failed-authentications.ts'
 
 export type { ProjectScope }
 
@@ -53,6 +54,11 @@ declare module 'fastify' {
      * Authorization header, and the request is then authenticated after its body has been read.
      */
     bodyCredential?: (body: unknown) => string | undefined
+    /**
+     * Finds the credential in the query string, for an image, which has no other place for it. It counts only where there is no
+     * Authorization header. Nowhere else may a URL hold a credential: URLs end up in logs.
+     */
+    queryCredential?: (query: unknown) => string | undefined
   }
   interface FastifyRequest {
     principal: Principal | null
@@ -69,6 +75,8 @@ export interface AccessRules {
    * the principal may not know of, exactly as for an absent one, and 403 for a known project without the permission.
    */
   authorize: (principal: Principal, permission: Permission, projectId: string | undefined) => Promise<ProjectScope>
+  /** Turns addresses away that only fail; without it none is. */
+  failures?: FailureLimit
 }
 
 /**
@@ -81,11 +89,16 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
     if (route.config.bodyCredential) route.preValidation = [guardByBody, route.preValidation ?? []].flat()
   })
   scope.addHook('onRequest', async (request) => {
-    const { access, bodyCredential } = request.routeOptions.config
+    const { access, bodyCredential, queryCredential } = request.routeOptions.config
     if (access === undefined || access === 'public') return
-    refuseCredentialInUrl(request)
-    if (bodyCredential && request.headers.authorization === undefined) return
-    await guard(request, access, readCredential(request))
+    rules.failures?.check(request.ip)
+    if (!queryCredential) refuseCredentialInUrl(request)
+    const elsewhere = bodyCredential ?? queryCredential
+    if (!elsewhere || request.headers.authorization !== undefined) {
+      await guard(request, access, readCredential(request))
+    } else if (queryCredential) {
+      await guard(request, access, queryCredential(request.query))
+    }
   })
 
   async function guardByBody(request: FastifyRequest): Promise<void> {
@@ -95,12 +108,24 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
   }
 
   async function guard(request: FastifyRequest, access: Access, credential: string | undefined): Promise<void> {
-    if (!credential) throw challenge('Send a write key, an API key or an access token in the Authorization header.')
-    const principal = await rules.authenticate(credential)
+    const principal = await authenticate(credential, request.ip)
     request.principal = principal
     if (access === 'self' || access === 'public') return
     const { projectId } = request.params as { projectId?: string }
     request.scope = await rules.authorize(principal, access, projectId)
+  }
+
+  async function authenticate(credential: string | undefined, ip: string): Promise<Principal> {
+    try {
+      if (!credential) throw challenge('Send a write key, an API key or an access token in the Authorization header.')
+      const principal = await rules.authenticate(credential)
+      rules.failures?.succeeded(ip)
+      return principal
+    } catch (error) {
+      // A key that could not be looked up is no failure of its sender.
+      if (error instanceof Problem && error.status === 401) rules.failures?.failed(ip)
+      throw error
+    }
   }
 }
 
@@ -127,7 +152,7 @@ function readCredential({ headers }: FastifyRequest): string | undefined {
   return header ? fromAuthorization(header) : fromSubprotocol(headers['sec-websocket-protocol'])
 }
 
-/** URLs end up in logs. */
+/** A credential in a URL ends up in logs. */
 function refuseCredentialInUrl(request: FastifyRequest): void {
   if (/[?&][^=&]*=(mh_(write|live)_|eyJ)/.test(request.raw.url ?? '')) {
     throw invalidRequest('Send the credential in the Authorization header; the URL is not a place for it.')

@@ -52,15 +52,17 @@ export default fp(
 function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply) {
   const { code, status, title, message: detail, errors, headers } = problem
   if (status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', RETRY_AFTER_SECONDS)
+  const body = { type: TYPE_BASE + code, title, status, detail, instance: request.id, code, errors }
+  // As bytes, since Fastify would add a charset to a text: the media type has none, and OpenMeter's client reads only the bare one.
   return reply
     .code(status)
     .headers(headers)
     .type('application/problem+json')
-    .serializer(JSON.stringify)
-    .send({ type: TYPE_BASE + code, title, status, detail, instance: request.id, code, errors })
+    .send(Buffer.from(JSON.stringify(body)))
 }
 
-function toProblem(error: FastifyError | Problem): Problem {
+/** The public face of any failure. */
+export function toProblem(error: FastifyError | Problem): Problem {
   if (error instanceof Problem) return error
   if (error.validation) {
     return invalidRequest(`The ${error.validationContext ?? 'request'} is not valid.`, {

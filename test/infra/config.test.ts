@@ -136,6 +136,7 @@ t.test('an environment with the required variables alone gives the documented de
       trustProxy: false,
       shutdownTimeoutMs: 8000,
       requestsPerMinute: 600,
+      failedAuthenticationsPerMinute: 30,
       metricsToken: undefined,
     },
     log: { level: 'info', format: 'auto' },
@@ -170,7 +171,7 @@ const GROUPS = {
     'BUFFER_TAIL_SECONDS',
     'BUFFER_BYTES_MAX',
   ],
-  Requests: ['API_REQUESTS_PER_MINUTE'],
+  Requests: ['API_REQUESTS_PER_MINUTE', 'FAILED_AUTHENTICATIONS_PER_MINUTE'],
   'Demo page': ['DEMO_PROJECT_ID'],
 }
 const INTRODUCTION = `# The configuration of Meterhouse. Copy this file to .env and set what you need.
