@@ -40,6 +40,12 @@ export function createMetrics() {
       help: 'Duplicates whose content differs from the copy that was accepted first.',
       registers,
     }),
+    pixelFaults: new Counter({
+      name: 'meterhouse_pixel_faults_total',
+      help: 'Events of pixels that were not taken, by code; the sender is not told.',
+      labelNames: ['code'],
+      registers,
+    }),
     batchRows: new Histogram({
       name: 'meterhouse_sink_batch_rows',
       help: 'Rows of each batch that reached ClickHouse.',

@@ -88,6 +88,8 @@ const TABLE: Record<string, Row> = {
   'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
   'GET /v1/me': { answers: [401, 403, 403, 403, 403, 200, 200, 200, 200, 200, 403, 200, 403, 401] },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
+  // An image, whatever becomes of the event.
+  'GET /v1/pixel/:call': { answers: EVERYBODY },
   'OPTIONS /*': {
     answers: EVERYBODY.map(() => 204),
     request: async () => ({

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { authorized, startTestApp } from '../helpers/app.ts'
 import { storedCount, storedEvents } from '../helpers/sdk.ts'
@@ -108,4 +109,110 @@ t.test("OpenMeter's address takes a batch, and says no more than that it is done
   t.equal(refused.statusCode, 401)
   const inBody = { ...cloudEvent('z'), writeKey: alpha.writeKey }
   t.equal((await app.inject({ method: 'POST', url: '/api/v1/events', payload: inBody })).statusCode, 401)
+})
+
+/** An event in binary mode: its attributes in headers, its data as the body. */
+const binary = (
+  key: string,
+  attributes: Record<string, string>,
+  data: Buffer,
+  contentType?: string,
+  url = '/v1/events',
+) =>
+  app.inject(
+    authorized(key, {
+      method: 'POST',
+      url,
+      headers: {
+        ...Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`ce-${name}`, value])),
+        ...(contentType ? { 'content-type': contentType } : {}),
+      },
+      payload: data,
+    }),
+  )
+
+const ATTRIBUTES = { specversion: '1.0', id: 'b', source: '/api/chat', type: 'tokens', subject: 'user-17' }
+const TIME = { time: '2026-01-02T03:04:05.678Z' }
+const JSON_DATA = Buffer.from('{"total":1250}')
+
+t.test('an event in binary mode is stored with all that it said, in its own project only', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  const send = async (attributes: Record<string, string>, data: Buffer, contentType?: string, status = 202) => {
+    const answer = await binary(alpha.writeKey, { ...ATTRIBUTES, ...attributes }, data, contentType)
+    t.equal(answer.statusCode, status, answer.body)
+  }
+  await send({ ...TIME, tenant: 'x' }, JSON_DATA, 'application/json; charset=utf-8')
+  await send({ id: 'c', subject: '"a%20b%C3%A9 100%25"' }, Buffer.from('text'), 'text/plain')
+  await send({ id: 'd', subject: '100%' }, Buffer.from([1, 2]), 'application/octet-stream')
+  await send({ id: 'e', subject: Buffer.from('é').toString('latin1') }, gzipSync('[1]'), 'application/vnd.x+json', 400)
+  await send({ id: 'f', subject: Buffer.from('é').toString('latin1') }, Buffer.from('[1]'), 'application/vnd.x+json')
+  await send({ id: 'g' }, Buffer.alloc(0))
+  t.match(await storedCount(app, alpha.projectId, 5), [
+    {
+      message_id: '/api/chat b',
+      event: 'tokens',
+      user_id: 'user-17',
+      timestamp: '2026-01-02 03:04:05.678',
+      properties: { total: 1250 },
+      context: { source: '/api/chat', tenant: 'x', datacontenttype: undefined },
+    },
+    { user_id: 'a bé 100%', properties: { value: 'text' }, context: { datacontenttype: 'text/plain' } },
+    { user_id: '100%', properties: { data_base64: 'AQI=' } },
+    { message_id: '/api/chat f', user_id: 'é', properties: { value: [1] } },
+    { message_id: '/api/chat g', properties: {} },
+  ])
+  t.same(await storedEvents(app, beta.projectId), [])
+})
+
+t.test('one event in two modes and at two addresses is one event, compressed or not', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  for (const [{ writeKey, projectId }, first] of [
+    [alpha, 'binary'],
+    [beta, 'structured'],
+  ] as const) {
+    const attributes = { ...ATTRIBUTES, ...TIME }
+    const ways = [
+      () => binary(writeKey, attributes, JSON_DATA, 'application/json'),
+      () => send(writeKey, STRUCTURED, { ...attributes, data: { total: 1250 } }),
+      () => binary(writeKey, attributes, JSON_DATA, 'application/json', '/api/v1/events'),
+      () =>
+        app.inject(
+          authorized(writeKey, {
+            method: 'POST',
+            url: '/v1/events',
+            headers: {
+              ...Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`ce-${name}`, value])),
+              'content-type': 'application/json',
+              'content-encoding': 'gzip',
+            },
+            payload: gzipSync(JSON_DATA),
+          }),
+        ),
+    ]
+    for (const way of first === 'binary' ? ways : ways.toReversed()) {
+      const answer = await way()
+      t.ok(answer.statusCode === 202 || answer.statusCode === 204, answer.body)
+      t.notMatch(answer.body, /conflict/)
+    }
+    t.equal((await storedCount(app, projectId, 1)).length, 1)
+  }
+})
+
+t.test('binary mode opens nothing: a key, a size and the attributes are asked for as elsewhere', async (t) => {
+  const [alpha] = await createTwoTenants(app)
+  const status = async (...args: Parameters<typeof binary>) => (await binary(...args)).statusCode
+  t.equal(await status('nonsense', ATTRIBUTES, JSON_DATA, 'application/json'), 401)
+  t.equal(await status(alpha.writeKey, { specversion: '1.0' }, JSON_DATA, 'application/json'), 422)
+  t.equal(await status(alpha.writeKey, { ...ATTRIBUTES, specversion: '0.3' }, JSON_DATA, 'application/json'), 422)
+  t.equal(await status(alpha.writeKey, ATTRIBUTES, Buffer.from('{'), 'application/json'), 400)
+  t.equal(await status(alpha.writeKey, ATTRIBUTES, Buffer.alloc(11 * 1024 * 1024), 'application/octet-stream'), 413)
+  t.equal(await status(alpha.writeKey, {}, JSON_DATA, 'application/octet-stream'), 415, 'no CloudEvent')
+  const structured = { ...ATTRIBUTES, id: 'own' }
+  const answer = await binary(
+    alpha.writeKey,
+    { ...ATTRIBUTES, id: 'header' },
+    Buffer.from(JSON.stringify(structured)),
+    STRUCTURED,
+  )
+  t.match(answer.json().results, [{ messageId: '/api/chat own' }], 'an event in the body speaks for itself')
 })

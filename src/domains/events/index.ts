@@ -8,7 +8,9 @@ import { watchDoor } from './door.ts'
 import { createFairShare } from './fair-share.ts'
 import { createLoopDelay } from './loop-delay.ts'
 import { createPressure, type Pressure } from './pressure.ts'
+import { readBinaryCloudEvents } from './protocols/cloudevents-binary.ts'
 import { allowBrowsers } from './protocols/cors.ts'
+import { pixelRoutes } from './protocols/pixel.ts'
 import { sdkRoutes } from './protocols/routes.ts'
 import { receiptRoutes } from './receipt-routes.ts'
 import { createReceipts } from './receipts.ts'
@@ -34,8 +36,20 @@ const eventsPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> =
   const ingest = createIngestService({ admit: pressure.notingBursts(admit), metrics: app.metrics })
   allowBrowsers(app)
   watchDoor(app, pressure)
+  readBinaryCloudEvents(app, ['/v1/events', '/api/v1/events'])
   await app.register(eventRoutes, { ingest, eventsPerSecond })
   await app.register(sdkRoutes, { ingest, eventsPerSecond })
+  await app.register(pixelRoutes, {
+    metrics: app.metrics,
+    take: (scope, value) =>
+      ingest({
+        scope,
+        lane: 'live',
+        batch: { events: [{ value }], sentAt: undefined },
+        sentAtMs: undefined,
+        idempotencyKey: undefined,
+      }),
+  })
 }
 export default eventsPlugin
 

@@ -20,7 +20,11 @@ const isGzip = (bytes: Buffer) => bytes[0] === 0x1f && bytes[1] === 0x8b
 /** PostHog's beacons are a form with one field, `data`, which holds JSON or the base64 of it. */
 function fromForm(text: string): string {
   if (!text.startsWith('data=')) return text
-  const data = new URLSearchParams(text).get('data') ?? ''
+  return decodeData(new URLSearchParams(text).get('data') ?? '')
+}
+
+/** JSON that a field of a form or of a query string holds as it is or in base64. */
+export function decodeData(data: string): string {
   // A plus sign that was not escaped has become a blank, which base64 does not have.
   return /^\s*[[{]/.test(data) ? data : Buffer.from(data.replaceAll(' ', '+'), 'base64').toString()
 }

@@ -1,12 +1,12 @@
 import { Value } from '@sinclair/typebox/value'
-import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { Problem } from '../../../errors.ts'
 import { projectScope } from '../../../http/access.ts'
 import { problemResponses, TimeInput, timeToMs } from '../../../http/schemas.ts'
 import { setRateLimit } from '../../../http/security.ts'
 import { validatorCompiler } from '../../../http/validation.ts'
 import { checkCount } from '../body.ts'
 import { isStorableTime } from '../capture.ts'
-import { asUnavailable } from '../door.ts'
 import type { IngestRequest, IngestService } from '../service.ts'
 import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
 import type { ForeignRoute, StartRoute } from './foreign.ts'
@@ -25,12 +25,17 @@ export const sdkRoutes: FastifyPluginAsync<Options> = async (app, options) => {
   readForeignBodies(app)
   // A whole batch is not refused for one of its events, so the schema documents the body and `capture` validates each event.
   app.setValidatorCompiler((route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route)))
+  const answerUnavailable = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+    app.errorHandler(asUnavailable(error), request, reply)
   const register = ({ url, aliases = [] }: { url: string; aliases?: string[] | undefined }, route: Handled) => {
     app.route({ ...route, url })
     for (const alias of aliases) app.route({ ...route, url: alias, schema: { ...route.schema, hide: true } })
   }
   for (const route of [...SEGMENT_ROUTES, ...POSTHOG_ROUTES, ...CLOUDEVENTS_ROUTES])
-    register(route, ingestRoute(route, options))
+    register(route, {
+      ...ingestRoute(route, options),
+      ...(route.overload === 503 ? { errorHandler: answerUnavailable } : {}),
+    })
   for (const route of START_ROUTES) register(route, startRoute(route))
 }
 
@@ -44,7 +49,6 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
       access: 'events:write',
       rateLimit: false,
       logsFailuresOnly: true,
-      overload,
       ...(bodyCredential ? { bodyCredential } : {}),
     },
     schema: {
@@ -53,9 +57,7 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
       response: { [success.status]: success.schema, ...problemResponses(400, 401, 403, 413, 415, 422, overload, 503) },
     },
     handler: async (request, reply) => {
-      const { answer, burst } = await ingest(ingestRequest(route, request)).catch((error: unknown) => {
-        throw overload === 503 ? asUnavailable(error) : error
-      })
+      const { answer, burst } = await ingest(ingestRequest(route, request))
       const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
       setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
       return reply.code(success.status).send(success.body(answer))
@@ -108,4 +110,10 @@ function readSentAt(sentAt: unknown): number | undefined {
 function idempotencyKey({ headers }: FastifyRequest): string | undefined {
   const key = headers['idempotency-key']
   return typeof key === 'string' && key.length > 0 && key.length <= 255 ? key : undefined
+}
+
+/** The same refusal with a status after which the client sends its events again. */
+function asUnavailable(error: unknown): unknown {
+  if (!(error instanceof Problem) || error.status !== 429) return error
+  return new Problem(error.code, 503, error.title, error.message, { headers: error.headers, cause: error })
 }

@@ -69,13 +69,10 @@ const many = (name: string, aliases: string[]): ForeignRoute => ({
   overload: 429,
 })
 
+export const SEGMENT_CALLS = ['track', 'identify', 'page', 'screen', 'group', 'alias']
+
 export const SEGMENT_ROUTES: ForeignRoute[] = [
-  single('track', 't'),
-  single('identify', 'i'),
-  single('page', 'p'),
-  single('screen', 's'),
-  single('group', 'g'),
-  single('alias', 'a'),
+  ...SEGMENT_CALLS.map((call) => single(call, call.charAt(0))),
   many('batch', ['/v1/b']),
   many('import', []),
 ]
