@@ -251,10 +251,19 @@ t.test('a retry of the browser library, which counts its attempts, is a duplicat
   t.equal(await conflicts(), 0)
 })
 
-t.test('what browsers ask for first names this server', async (t) => {
-  const answer = await app.inject({ method: 'GET', url: '/v1/projects/mh_write_x/settings' })
-  t.equal(answer.statusCode, 200)
-  t.same(answer.json(), { integrations: { 'Segment.io': { apiKey: 'mh_write_x' } }, metrics: { sampleRate: 0 } })
+t.test('what browsers ask for first names this server, by the address that they have reached', async (t) => {
+  const settings = async (host: string, publicUrl?: string) => {
+    const { app: server } = publicUrl ? await startTestApp(t, { METERHOUSE_PUBLIC_URL: publicUrl }) : { app }
+    const answer = await server.inject({ method: 'GET', url: '/v1/projects/mh_write_x/settings', headers: { host } })
+    t.equal(answer.statusCode, 200)
+    return answer.json()
+  }
+  t.same(await settings('events.example:8080'), {
+    integrations: { 'Segment.io': { apiKey: 'mh_write_x', apiHost: 'events.example:8080/v1', protocol: 'http' } },
+    metrics: { sampleRate: 0 },
+  })
+  const behindTls = await settings('events.example', 'https://events.example')
+  t.match(behindTls.integrations['Segment.io'], { apiHost: 'events.example/v1', protocol: 'https' })
   const source = (await app.inject({ method: 'GET', url: '/sourceConfig?p=npm&v=3' })).json().source
   t.match(source, { id: String, enabled: true, destinations: [], config: Object })
 })

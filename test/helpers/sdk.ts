@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -52,27 +53,33 @@ interface Exchange {
   body: string
 }
 
+async function readAll(stream: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
 /**
- * Stands between an SDK and the application, which then listens. It keeps what was said, and can lose answers: the application has
- * done its work, and the client is told 503.
+ * Stands between an SDK and the application, which then listens. It keeps what was said, and can lose answers to what is sent: the
+ * application has done its work, and the client is told 503.
  */
 export async function startRelay(t: Test, app: FastifyInstance) {
   const target = (await listen(app)).replace('ws:', 'http:')
   const exchanges: Exchange[] = []
   let toLose = 0
-  const server = createServer((request, response) => {
-    void forward(request).then(({ status, headers, bytes }) => {
+  const server = createServer((incoming, response) => {
+    void forward(incoming).then(({ status, headers, bytes }) => {
       exchanges.push({
-        method: request.method ?? '',
-        path: request.url ?? '',
-        headers: request.headers,
+        method: incoming.method ?? '',
+        path: incoming.url ?? '',
+        headers: incoming.headers,
         status,
         body: bytes.toString(),
       })
-      const lose = toLose > 0 && status < 300
+      const lose = toLose > 0 && status < 300 && incoming.method === 'POST'
       if (lose) toLose--
-      for (const [name, value] of headers) {
-        if (!['transfer-encoding', 'content-length', 'connection', 'keep-alive'].includes(name))
+      for (const [name, value] of Object.entries(headers)) {
+        if (value && !['transfer-encoding', 'content-length', 'connection', 'keep-alive'].includes(name))
           response.setHeader(name, value)
       }
       response.writeHead(lose ? 503 : status)
@@ -80,19 +87,13 @@ export async function startRelay(t: Test, app: FastifyInstance) {
     })
   })
 
-  async function forward(request: IncomingMessage) {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const body = Buffer.concat(chunks)
-    const hops = new Set(['connection', 'host', 'content-length', 'transfer-encoding', 'keep-alive', 'expect'])
-    const headers = Object.entries(request.headers).filter(([name]) => !hops.has(name)) as [string, string][]
-    const answer = await fetch(target + request.url, {
-      method: request.method ?? 'GET',
-      headers,
-      redirect: 'manual',
-      ...(body.length > 0 ? { body } : {}),
-    })
-    return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) }
+  async function forward(incoming: IncomingMessage) {
+    const body = await readAll(incoming)
+    const { connection, 'transfer-encoding': _, ...headers } = incoming.headers
+    const outgoing = request(target + incoming.url, { method: incoming.method ?? 'GET', headers })
+    outgoing.end(body)
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    return { status: answer.statusCode ?? 0, headers: answer.headers, bytes: await readAll(answer) }
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -38,7 +38,7 @@ const eventsPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> =
   watchDoor(app, pressure)
   readBinaryCloudEvents(app, ['/v1/events', '/api/v1/events'])
   await app.register(eventRoutes, { ingest, eventsPerSecond })
-  await app.register(sdkRoutes, { ingest, eventsPerSecond })
+  await app.register(sdkRoutes, { ingest, eventsPerSecond, publicUrl: config.http.publicUrl })
   await app.register(pixelRoutes, {
     metrics: app.metrics,
     take: (scope, value) =>

@@ -20,7 +20,7 @@ export interface ForeignRoute {
   overload: 429 | 503
 }
 
-/** A question that a client asks before it sends anything. The answer is the same for everybody and needs no key. */
+/** A question that a client asks before it sends anything. The answer needs no key. */
 export interface StartRoute {
   method: 'GET' | 'POST'
   url: string
@@ -31,7 +31,8 @@ export interface StartRoute {
   params?: TSchema
   mediaType: string
   schema: TSchema
-  body: (key: string) => unknown
+  /** `own` is where the client has reached this server. */
+  body: (key: string, own: URL) => unknown
 }
 
 export type Fields = Record<string, unknown>

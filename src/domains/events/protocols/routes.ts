@@ -18,6 +18,7 @@ import { START_ROUTES } from './start.ts'
 interface Options {
   ingest: IngestService
   eventsPerSecond: number
+  publicUrl: string
 }
 
 /** Routes for the SDKs of other products: their events become native ones and pass through the same door. */
@@ -36,7 +37,7 @@ export const sdkRoutes: FastifyPluginAsync<Options> = async (app, options) => {
       ...ingestRoute(route, options),
       ...(route.overload === 503 ? { errorHandler: answerUnavailable } : {}),
     })
-  for (const route of START_ROUTES) register(route, startRoute(route))
+  for (const route of START_ROUTES) register(route, startRoute(route, new URL(options.publicUrl)))
 }
 
 type Handled = Omit<RouteOptions, 'url'>
@@ -72,16 +73,8 @@ function ingestRequest({ toBatch }: ForeignRoute, request: FastifyRequest): Inge
   return { scope: projectScope(request), lane: 'live', batch, sentAtMs, idempotencyKey: idempotencyKey(request) }
 }
 
-function startRoute({
-  method,
-  operationId,
-  summary,
-  description,
-  params,
-  mediaType,
-  schema,
-  body,
-}: StartRoute): Handled {
+function startRoute(route: StartRoute, publicUrl: URL): Handled {
+  const { method, operationId, summary, description, params, mediaType, schema, body } = route
   return {
     method,
     config: { access: 'public' },
@@ -96,9 +89,15 @@ function startRoute({
       // A page of another origin loads the script without asking by CORS.
       reply.header('cross-origin-resource-policy', 'cross-origin')
       const [key = ''] = Object.values(request.params as Record<string, string>)
-      return reply.type(mediaType).send(body(key))
+      return reply.type(mediaType).send(body(key, reachedAt(request, publicUrl)))
     },
   }
+}
+
+/** Where a client has reached this server. Behind a proxy that is not trusted only the configuration knows of its TLS. */
+function reachedAt({ protocol, host }: FastifyRequest, publicUrl: URL): URL {
+  const own = `${host === publicUrl.host ? publicUrl.protocol : `${protocol}:`}//${host}`
+  return URL.canParse(own) ? new URL(own) : publicUrl
 }
 
 /** A sender's clock is a hint: a wrong form of it is no reason to lose the batch. */

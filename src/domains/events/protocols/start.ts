@@ -6,8 +6,9 @@ const Key = Type.String({ maxLength: 200, description: 'The write key; it is giv
 const json = (description: string, example: Record<string, unknown>) =>
   Type.Object({}, { additionalProperties: true, description, examples: [example] })
 
-const segmentSettings = (key: string) => ({
-  integrations: { 'Segment.io': { apiKey: key } },
+const segmentSettings = (key: string, own: URL) => ({
+  // Without a host the library would send to Segment, and with another scheme than the page's it could not send at all.
+  integrations: { 'Segment.io': { apiKey: key, apiHost: `${own.host}/v1`, protocol: own.protocol.slice(0, -1) } },
   // The browser library would otherwise report measurements of itself.
   metrics: { sampleRate: 0 },
 })
@@ -53,7 +54,7 @@ export const START_ROUTES: StartRoute[] = [
     description: 'The browser library sends nothing before it has read them. They name no destination but this server.',
     params: Type.Object({ projectId: Key }),
     mediaType: 'application/json',
-    schema: json('The settings.', segmentSettings('mh_write_…')),
+    schema: json('The settings.', segmentSettings('mh_write_…', new URL('https://events.example.com'))),
     body: segmentSettings,
   },
   {
