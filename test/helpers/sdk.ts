@@ -48,6 +48,8 @@ interface Exchange {
   method: string
   path: string
   headers: IncomingMessage['headers']
+  /** The body as it came, compressed or not. */
+  sent: Buffer
   /** What the application answered, and not what the client was told. */
   status: number
   body: string
@@ -68,11 +70,12 @@ export async function startRelay(t: Test, app: FastifyInstance) {
   const exchanges: Exchange[] = []
   let toLose = 0
   const server = createServer((incoming, response) => {
-    void forward(incoming).then(({ status, headers, bytes }) => {
+    void forward(incoming).then(({ sent, status, headers, bytes }) => {
       exchanges.push({
         method: incoming.method ?? '',
         path: incoming.url ?? '',
         headers: incoming.headers,
+        sent,
         status,
         body: bytes.toString(),
       })
@@ -88,12 +91,12 @@ export async function startRelay(t: Test, app: FastifyInstance) {
   })
 
   async function forward(incoming: IncomingMessage) {
-    const body = await readAll(incoming)
+    const sent = await readAll(incoming)
     const { connection, 'transfer-encoding': _, ...headers } = incoming.headers
     const outgoing = request(target + incoming.url, { method: incoming.method ?? 'GET', headers })
-    outgoing.end(body)
+    outgoing.end(sent)
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
-    return { status: answer.statusCode ?? 0, headers: answer.headers, bytes: await readAll(answer) }
+    return { sent, status: answer.statusCode ?? 0, headers: answer.headers, bytes: await readAll(answer) }
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -116,6 +119,8 @@ export type Relay = Awaited<ReturnType<typeof startRelay>>
 export async function whileBufferIsAway(app: FastifyInstance, relay: Relay): Promise<void> {
   app.ingestRedis.disconnect()
   const before = relay.exchanges.length
-  await eventually('an answer without the buffer', async () => relay.exchanges.length > before)
+  await eventually('an answer without the buffer', async () =>
+    relay.exchanges.slice(before).some(({ status }) => status === 503),
+  )
   await app.ingestRedis.connect()
 }

@@ -33,7 +33,7 @@ const posthogConfig = {
   supportedCompression: ['gzip', 'gzip-js'],
   hasFeatureFlags: false,
   sessionRecording: false,
-  surveys: false,
+  // Of surveys it must not speak at all: told that there are none, the library still loads the script that shows them.
 }
 
 /** The key is text from a URL, so it is written as JSON, whose `<` would end a script that somebody inlines. */
