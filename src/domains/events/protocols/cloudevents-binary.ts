@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyRequest, preParsingAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, preParsingHookHandler } from 'fastify'
 import { decodeText, parseJson, readBody } from '../body.ts'
 
 const STRUCTURED = 'application/cloudevents+json'
@@ -14,14 +14,19 @@ const PREFIX = 'ce-'
  */
 export function readBinaryCloudEvents(app: FastifyInstance, urls: string[]): void {
   app.addHook('onRoute', (route) => {
-    if (urls.includes(route.url)) route.preParsing = [toStructured, route.preParsing ?? []].flat()
+    if (urls.includes(route.url)) route.preParsing = [readBinary, route.preParsing ?? []].flat()
   })
 }
 
-const toStructured: preParsingAsyncHookHandler = async (request, _reply, payload) => {
-  if (!isBinary(request)) return payload
+/** With a callback, so that other requests wait for no promise. */
+const readBinary: preParsingHookHandler = (request, _reply, payload, done) => {
+  if (!isBinary(request)) return done(null, payload)
+  toStructured(request, payload as Readable).then((structured) => done(null, structured), done)
+}
+
+async function toStructured(request: FastifyRequest, payload: Readable): Promise<Readable> {
   const { 'content-type': contentType = '', 'content-encoding': encoding = 'identity' } = request.headers
-  const data = await readBody(payload as Readable, encoding)
+  const data = await readBody(payload, encoding)
   const event = { ...attributesOf(request.headers), ...dataOf(data, contentType) }
   request.headers = { 'content-type': STRUCTURED, 'content-encoding': 'identity' }
   return Readable.from([Buffer.from(JSON.stringify(event))])
