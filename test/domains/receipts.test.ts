@@ -2,6 +2,7 @@ import t from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys, shardOf } from '../../src/domains/events/buffer.ts'
 import { createCapture } from '../../src/domains/events/capture.ts'
+import { packEvents } from '../../src/domains/events/pack.ts'
 import { issueKey } from '../../src/domains/projects/index.ts'
 import { projects } from '../../src/domains/projects/tables.ts'
 import { newId } from '../../src/ids.ts'
@@ -120,7 +121,7 @@ t.test('an event that was set aside for repair is reported as quarantined', asyn
   const capture = createCapture({ ...alpha, receivedAtMs: Date.now(), sentAtMs: undefined, idempotencyKey: undefined })
   const captured = capture({ value: { event: 'Order', messageId: 'aside' } }, 0)
   if (!('event' in captured)) return t.fail('the event is valid')
-  await admit(alpha, 'quarantine', [captured.event])
+  await admit(alpha, 'quarantine', packEvents([captured.event]))
   t.same(await receiptOf(alpha, 'aside'), { messageId: 'aside', status: 'quarantined' })
   t.same(await receiptOf(beta, 'aside'), { messageId: 'aside', status: 'unknown' })
   await send(alpha, [{ event: 'Order', messageId: 'aside' }])

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
 import { bufferKeys, type Lane, shardOf } from './buffer.ts'
-import { identityOf } from './mark.ts'
+import { identityOf } from './pack.ts'
 
 interface Options {
   redis: Redis
