@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import events, {
   createProgress,
   openPressure,
+  openReplayDoor,
   openTail,
   type Pressure,
   receiptsPlugin,
@@ -14,6 +15,7 @@ import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import { createOrganizationsService } from './domains/organizations/index.ts'
 import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
+import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
@@ -116,6 +118,8 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })
+    // A plan that may refuse events is asked here too; without one every valid event passes.
+    await scope.register(quarantine, { door: openReplayDoor(app, config, async () => () => []) })
     await scope.register(live, { tail: openTail(app, config) })
   })
   await app.register(startPage, {

@@ -15,6 +15,8 @@ export const PERMISSIONS = [
   'tracking_plan:write',
   'projects:read',
   'projects:write',
+  'quarantine:read',
+  'quarantine:write',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 

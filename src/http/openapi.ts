@@ -8,6 +8,7 @@ const TAGS = [
   { name: 'Events', description: 'Sending events.' },
   { name: 'SDKs', description: 'Sending events with the libraries of other products: only their host is changed.' },
   { name: 'Queries', description: 'Reading them back: aggregates, usage, single events, what exists.' },
+  { name: 'Quarantine', description: 'Events that were refused and kept: read, repair, replay.' },
   { name: 'Live', description: 'Events as they arrive, over a WebSocket.' },
   { name: 'Tracking plans', description: 'What events should look like: schemas, their history, proposals and types.' },
   { name: 'Projects', description: 'What a project says about the requests that its keys make.' },

@@ -38,7 +38,7 @@ export async function createTenant(postgres: Postgres, role: OrganizationRole = 
     await tx.insert(memberships).values({ id: newId('mem'), organizationId: scope.organizationId, userId, role })
     await tx.insert(projects).values({ id: scope.projectId, organizationId: scope.organizationId, name: 'Test' })
     const write = await issueKey(tx, scope, { name: 'write', kind: 'write' })
-    const scopes: Permission[] = ['query:read', 'keys:read', 'keys:write']
+    const scopes: Permission[] = ['query:read', 'keys:read', 'keys:write', 'quarantine:read', 'quarantine:write']
     const api = await issueKey(tx, scope, { name: 'api', kind: 'api', scopes })
     return {
       ...scope,

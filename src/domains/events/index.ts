@@ -14,6 +14,7 @@ import { pixelRoutes } from './protocols/pixel.ts'
 import { sdkRoutes } from './protocols/routes.ts'
 import { receiptRoutes } from './receipt-routes.ts'
 import { createReceipts } from './receipts.ts'
+import { createReplayDoor, type PlanCheck } from './replay.ts'
 import { eventRoutes } from './routes.ts'
 import { createIngestService } from './service.ts'
 import { createSink } from './sink.ts'
@@ -25,6 +26,13 @@ export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutco
 export { SKEW_MS_MAX } from './enrich/clock.ts'
 export { ENRICHMENT_COLUMNS } from './enrich/columns.ts'
 export { shapeEnrichment } from './enrich/shape.ts'
+export {
+  QUARANTINE_COLUMNS,
+  QUARANTINE_TABLE,
+  quarantineLine,
+  raised,
+} from './quarantine-row.ts'
+export type { PlanCheck, ReplayDoor } from './replay.ts'
 export type { Pressure } from './pressure.ts'
 export { createProgress, storedThroughMs } from './progress.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
@@ -123,4 +131,11 @@ export function openPressure(app: Parameters<FastifyPluginAsync>[0], config: Con
     loopDelay.stop()
   })
   return pressure
+}
+
+/** The door for events that have been kept apart. */
+export function openReplayDoor(app: Parameters<FastifyPluginAsync>[0], config: Config, check: PlanCheck) {
+  const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
+  const admit = createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
+  return createReplayDoor({ admit, check })
 }

@@ -1,12 +1,13 @@
 import type { Permission } from '../../http/access.ts'
 
-const VIEWER = ['query:read', 'projects:read', 'tracking_plan:read'] as const satisfies readonly Permission[]
+const VIEWER = ['query:read', 'projects:read', 'tracking_plan:read', 'quarantine:read'] as const satisfies readonly Permission[]
 const ANALYST = [...VIEWER, 'keys:read'] as const satisfies readonly Permission[]
 const DEVELOPER = [
   ...ANALYST,
   'keys:write',
   'projects:write',
   'tracking_plan:write',
+  'quarantine:write',
 ] as const satisfies readonly Permission[]
 
 /** The built-in roles, from the most to the least that they may do. */
