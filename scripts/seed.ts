@@ -39,7 +39,7 @@ async function seed() {
     const apiKey = await issueKey(tx, scope, {
       name: 'demo API key',
       kind: 'api',
-      scopes: PERMISSIONS,
+      scopes: [...PERMISSIONS],
     })
     return { email: EMAIL, password, ...scope, writeKey: writeKey.key, apiKey: apiKey.key }
   })

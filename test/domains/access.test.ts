@@ -34,6 +34,9 @@ const COLUMNS = [
 
 const EVERYBODY = COLUMNS.map(() => 200)
 const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404, 401]
+/** The payloads are events that every member may read; the start page shows one demo project and has no business here. */
+const QUARANTINE_READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 403, 404, 404, 401]
+const QUARANTINE_WRITERS = [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401]
 const PROJECT = '/v1/projects/:projectId'
 const PLAN = `${PROJECT}/tracking-plan`
 const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
@@ -156,6 +159,18 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ query: { field: 'event' } }),
   },
   ...planTable(),
+  [`GET ${PROJECT}/quarantine`]: { permission: 'quarantine:read', answers: QUARANTINE_READERS },
+  [`GET ${PROJECT}/quarantine/summary`]: { permission: 'quarantine:read', answers: QUARANTINE_READERS },
+  [`POST ${PROJECT}/quarantine/replay`]: {
+    permission: 'quarantine:write',
+    answers: QUARANTINE_WRITERS,
+    request: async () => ({ payload: { filter: {} } }),
+  },
+  [`POST ${PROJECT}/quarantine/discard`]: {
+    permission: 'quarantine:write',
+    answers: QUARANTINE_WRITERS,
+    request: async () => ({ payload: { filter: {} } }),
+  },
   // Whoever may watch is told to come back as a WebSocket.
   [`GET ${PROJECT}/live`]: {
     permission: 'query:read',

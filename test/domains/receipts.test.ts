@@ -129,16 +129,18 @@ t.test('an event that was set aside for repair is reported as quarantined', asyn
 })
 
 t.test('an event that the store refused is reported with the reason', async (t) => {
-  const { dead } = bufferKeys(shardOf(alpha.organizationId, config.ingest.shards))
-  await app.ingestRedis.hset(
-    dead,
-    `${alpha.projectId}\nrefused`,
-    JSON.stringify({ reason: 'INCORRECT_DATA (117)', row: '{}' }),
-  )
-  t.same(await receiptOf(alpha, 'refused'), {
+  await app.clickhouse.client.command({ query: `ALTER TABLE events ADD CONSTRAINT sound CHECK event != 'Refused'` })
+  t.teardown(() => app.clickhouse.client.command({ query: 'ALTER TABLE events DROP CONSTRAINT sound' }))
+  await send(alpha, [{ event: 'Refused', messageId: 'refused' }])
+  const receipt = await eventually('the refusal', async () => {
+    const found = await receiptOf(alpha, 'refused')
+    return found.status === 'rejected' ? found : undefined
+  })
+  t.match(receipt, {
     messageId: 'refused',
     status: 'rejected',
-    reason: 'INCORRECT_DATA (117)',
+    event: 'Refused',
+    reason: /store\.refused.*VIOLATED_CONSTRAINT/,
   })
   t.same(await receiptOf(beta, 'refused'), { messageId: 'refused', status: 'unknown' })
 })

@@ -118,25 +118,6 @@ t.test('a sink that slept through its lease can change nothing', async (t) => {
   await successor?.release()
 })
 
-t.test('one poisoned row leaves alone and the rest of its batch is stored', async (t) => {
-  const scope = newScope()
-  await clickhouse.client.command({ query: `ALTER TABLE events ADD CONSTRAINT sound CHECK event != 'Poison'` })
-  const events = newEvents(40)
-  await pipeline.send(scope, events.slice(0, 20))
-  await pipeline.send(scope, [{ event: 'Poison', messageId: 'poison' }])
-  await pipeline.send(scope, events.slice(20))
-  const sink = pipeline.sink()
-  sink.start()
-  const dead = await eventually(
-    'the dead letter',
-    async () => (await redis.hget(keys.dead, `${scope.projectId}\npoison`)) ?? undefined,
-  )
-  await eventually('the others', async () => (await pipeline.stored(scope)).seen.length === 40)
-  await sink.stop()
-  await clickhouse.client.command({ query: 'ALTER TABLE events DROP CONSTRAINT sound' })
-  t.match(JSON.parse(dead), { reason: /VIOLATED_CONSTRAINT/, row: { message_id: 'poison', event: 'Poison' } })
-})
-
 t.test('a resend past the memory of the door is seen once, and the first copy wins', async (t) => {
   const scope = newScope()
   const timestamp = '2026-03-04T05:06:07.000Z'

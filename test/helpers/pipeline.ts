@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
-import { bufferKeys } from '../../src/domains/events/buffer.ts'
+import { bufferKeys, type Lane } from '../../src/domains/events/buffer.ts'
 import { type CapturedEvent, createCapture } from '../../src/domains/events/capture.ts'
+import { createGate } from '../../src/domains/events/pace.ts'
 import { packEvents } from '../../src/domains/events/pack.ts'
 import { createSink } from '../../src/domains/events/sink.ts'
 import type { ProjectScope } from '../../src/http/access.ts'
@@ -31,22 +32,26 @@ export async function startPipeline(t: Test) {
     clickhouse,
     metrics,
     keys: bufferKeys(0),
+    admit,
 
     /** Admits events through the real door; resolves to the verdicts. */
-    async send(scope: ProjectScope, events: Record<string, unknown>[], nowMs = Date.now()) {
-      return (await admit(scope, 'live', packEvents(captureAll(events, scope, nowMs)))).verdicts
+    async send(scope: ProjectScope, events: Record<string, unknown>[], nowMs = Date.now(), lane: Lane = 'live') {
+      return (await admit(scope, lane, packEvents(captureAll(events, scope, nowMs)))).verdicts
     },
 
     /** A sink over the given store. */
-    sink(store: ClickHouse = clickhouse) {
+    sink(store: ClickHouse = clickhouse, lane: Lane = 'live', flushIntervalMs = 20, batchRowsMax = 1000) {
       const sink = createSink({
         shard: 0,
+        lane,
         redis,
         blockingRedis: createBlockingRedis(config.redis.ingestUrl),
         clickhouse: store,
-        flushIntervalMs: 20,
-        batchRowsMax: 1000,
+        flushIntervalMs,
+        batchRowsMax,
         tailMs: 60_000,
+        deduplicationWindowMs: config.ingest.deduplicationWindowMs,
+        importGate: createGate(),
         metrics,
         log: pino({ level: process.env.TEST_LOG ?? 'silent' }),
       })

@@ -1,5 +1,5 @@
-import { type BufferEntry, newRows } from './buffer.ts'
-import { decodeRow, type EventRow } from './row.ts'
+import { type BufferEntry, type Lane, newRows } from './buffer.ts'
+import { decodeColumns, type RowColumns } from './row.ts'
 
 /** A contiguous range of buffer entries that is stored as one insert. It can be rebuilt byte by byte from its first and last id. */
 export interface Batch {
@@ -15,35 +15,43 @@ export interface Batch {
 /** What is written down before the insert is sent. */
 export type SealedRecord = Pick<Batch, 'first' | 'last'>
 
-export function planBatch(shard: number, entries: BufferEntry[]): Batch {
+export function planBatch(shard: number, lane: Lane, entries: BufferEntry[]): Batch {
   const first = entries.at(0)?.id
   const last = entries.at(-1)?.id
   if (first === undefined || last === undefined) throw new Error('a batch needs at least one entry')
   const rows = entries.reduce((sum, entry) => sum + entry.count, 0)
   const bytes = entries.reduce((sum, entry) => sum + entry.rows.length, 0)
-  return { id: `${shard}:${first}:${last}`, first, last, rows, bytes, entries }
+  return { id: `${shard}.${lane}:${first}:${last}`, first, last, rows, bytes, entries }
 }
 
 /** The insert's body. Entries whose events were all new pass through untouched. */
-export function* batchBody(entries: BufferEntry[]): Generator<Buffer> {
+export function* batchBody(entries: BufferEntry[], columns: RowColumns): Generator<Buffer> {
   for (const entry of entries) {
     if (entry.mask === '') yield entry.rows
-    else yield* newRows(entry)
+    else yield* newRows(entry, columns)
   }
+}
+
+/** What the rows of every table say about themselves. */
+interface OwnedRow {
+  organization_id: string
+  project_id: string
+  message_id: string
+  received_at: number
 }
 
 /** A row that has been read again, which only doubt and refusal make necessary. */
 export interface Row {
   identity: string
-  event: EventRow
+  values: OwnedRow
   bytes: Buffer
 }
 
-export function* batchRows(batch: Batch): Generator<Row> {
+export function* batchRows(batch: Batch, columns: RowColumns): Generator<Row> {
   for (const entry of batch.entries) {
-    for (const bytes of newRows(entry)) {
-      const event = decodeRow(bytes)
-      yield { identity: rowIdentity(event.project_id, event.message_id), event, bytes }
+    for (const bytes of newRows(entry, columns)) {
+      const values = decodeColumns(columns, bytes) as unknown as OwnedRow
+      yield { identity: rowIdentity(values.project_id, values.message_id), values, bytes }
     }
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { rowEnd } from './row.ts'
+import { ROW, type RowColumns, rowEnd } from './row.ts'
 
 /** The ways through the buffer. Each is a stream with a sink of its own, so that none waits for another. */
 export const LANES = ['live', 'import', 'quarantine'] as const
@@ -31,8 +31,6 @@ export function bufferKeys(shard: number, lane: Lane = 'live') {
     /** Holder of the one sink, and the number of the lease: a sink with an older number may change nothing. */
     lease: `${ofLane}:lease`,
     epoch: `${ofLane}:epoch`,
-    /** Rows that ClickHouse refuses, by identity. */
-    dead: `${tag}:dead`,
   }
 }
 
@@ -81,10 +79,10 @@ export function decodeEntry([id, fields]: RawEntry): BufferEntry {
   }
 }
 
-/** The entry's new rows. */
-export function* newRows({ mask, rows }: BufferEntry): Generator<Buffer> {
+/** The entry's new rows, of the table that its lane ends in. */
+export function* newRows({ mask, rows }: BufferEntry, columns: RowColumns = ROW): Generator<Buffer> {
   for (let start = 0, index = 0; start < rows.length; index++) {
-    const end = rowEnd(rows, start)
+    const end = rowEnd(rows, start, columns)
     if (mask === '' || mask[index] === '1') yield rows.subarray(start, end)
     start = end
   }

@@ -1,25 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClickHouseError } from '@clickhouse/client'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { type Batch, batchBody, batchRows, type Row, rowIdentity } from './batch.ts'
-import { COLUMNS } from './row.ts'
+import type { Refused, SetAside } from './dead-letters.ts'
+import { groupByMonths, rowsOf, timestampOf } from './months.ts'
+import type { Pace } from './pace.ts'
+import { blame } from './store-faults.ts'
+import type { Store } from './stores.ts'
 
-/**
- * Answers of ClickHouse that blame the rows, so that sending them again cannot help: CANNOT_PARSE_TEXT, _QUOTED_STRING,
- * _INPUT_ASSERTION_FAILED, CANNOT_READ_ALL_DATA, CANNOT_PARSE_DATE, _DATETIME, TYPE_MISMATCH, ARGUMENT_OUT_OF_BOUND,
- * CANNOT_PARSE_NUMBER, INCORRECT_DATA, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, VIOLATED_CONSTRAINT.
- */
-const ROW_FAULTS = new Set(['6', '26', '27', '33', '38', '41', '53', '69', '72', '117', '321', '469'])
 const BACKOFF_MIN_MS = 250
 const BACKOFF_MAX_MS = 30_000
+/** How often one batch may meet an error that blames neither its rows nor the store, before its rows are suspected. */
+const UNEXPLAINED_MAX = 5
 
 interface DepositOptions {
   clickhouse: ClickHouse
-  redis: Redis
-  deadKey: string
+  store: Store
+  /** Whether a batch is inserted in groups of months, for rows that lie all over the past. */
+  byMonths: boolean
+  pace: Pace
+  setAside: SetAside
   epoch: number
   metrics: Metrics
   log: FastifyBaseLogger
@@ -32,12 +34,18 @@ interface DepositOptions {
  * said so of an insert with a known outcome, or a probe found the rows. An insert with an unknown outcome (no answer, a crash)
  * is never believed and never blindly repeated. `doubtful` marks a batch that an earlier life may have sent.
  */
-export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log, signal }: DepositOptions) {
-  const dead = new Set<string>()
+export function createDeposit(options: DepositOptions) {
+  const { clickhouse, store, byMonths, pace, setAside, epoch, metrics, log, signal } = options
+  const { table, columns } = store
+  /** Of the batch at hand: rows that are among the dead letters, and errors that nobody explains. */
+  let dead = new Set<string>()
+  let unexplained = 0
 
   return async function deposit(batch: Batch, doubtful: boolean): Promise<void> {
     let doubt = doubtful
     let attempt = 0
+    dead = new Set()
+    unexplained = 0
     for (let failures = 0; ; ) {
       signal.throwIfAborted()
       try {
@@ -47,13 +55,14 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
         if (absent.length === 0) return
         // The first try repeats the batch's own token: should the doubtful insert still land, one of the two is dropped. A token
         // that was accepted although rows are missing is poisoned, so later tries use fresh ones.
-        const token = attempt === 0 && absent.length === batch.rows ? batch.id : `${batch.id}:${epoch}.${attempt}`
-        await insertOrBisect(absent, token)
+        const whole = attempt === 0 && absent.length === batch.rows
+        await insertRows(absent, whole ? batch.id : `${batch.id}:${epoch}.${attempt}`)
         attempt += 1
       } catch (error) {
         signal.throwIfAborted()
         doubt = true
         failures += 1
+        if (blame(error) === 'unknown') unexplained += 1
         log.warn({ err: error, batch: batch.id, failures }, 'a batch could not be stored yet')
         await delay(backoffMs(failures), undefined, { signal })
       }
@@ -62,60 +71,72 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
 
   async function insertAll(batch: Batch): Promise<void> {
     try {
-      await insert(batchBody(batch.entries), batch.id)
+      if (!byMonths) return await insert(batchBody(batch.entries, columns), batch.id)
+      const groups = groupByMonths(rowsOf(batch.entries), timestampOf)
+      for (const [index, rows] of groups.entries()) await insert([Buffer.concat(rows)], groupToken(batch.id, index))
     } catch (error) {
-      if (!isRowFault(error)) throw error
-      await insertOrBisect([...batchRows(batch)], batch.id)
+      if (!blamesRows(error)) throw error
+      await insertRows([...batchRows(batch, columns)], batch.id)
     }
+  }
+
+  /** Stores rows and sets aside the ones that are refused. */
+  async function insertRows(rows: Row[], token: string): Promise<void> {
+    const refused: Refused[] = []
+    const groups = byMonths ? groupByMonths(rows, ({ bytes }) => timestampOf(bytes)) : [rows]
+    for (const [index, group] of groups.entries()) {
+      await insertOrBisect(group, byMonths ? groupToken(token, index) : token, refused)
+    }
+    await setAside(refused)
+    for (const { row } of refused) dead.add(row.identity)
   }
 
   /** Halves a refused batch until the rows at fault stand alone; only those leave, the rest is stored. */
-  async function insertOrBisect(rows: Row[], token: string): Promise<void> {
+  async function insertOrBisect(rows: Row[], token: string, refused: Refused[]): Promise<void> {
     try {
-      await insert(
-        rows.map((row) => row.bytes),
-        token,
-      )
+      await insert([Buffer.concat(rows.map((row) => row.bytes))], token)
     } catch (error) {
-      if (!isRowFault(error)) throw error
+      if (!blamesRows(error)) throw error
       const [row] = rows
-      if (rows.length === 1 && row) return bury(row, error)
+      if (rows.length === 1 && row) {
+        refused.push({ row, reason: `${error.type} (${error.code})` })
+        return
+      }
       const middle = rows.length >> 1
-      await insertOrBisect(rows.slice(0, middle), `${token}.0`)
-      await insertOrBisect(rows.slice(middle), `${token}.1`)
+      await insertOrBisect(rows.slice(0, middle), `${token}.0`, refused)
+      await insertOrBisect(rows.slice(middle), `${token}.1`, refused)
     }
   }
 
+  function blamesRows(error: unknown): error is ClickHouseError {
+    if (!(error instanceof ClickHouseError)) return false
+    const blamed = blame(error)
+    return blamed === 'rows' || (blamed === 'unknown' && unexplained >= UNEXPLAINED_MAX)
+  }
+
   function insert(body: Iterable<Buffer>, token: string): Promise<void> {
-    return clickhouse.insertRows('events', COLUMNS, body, {
+    const settings = {
       async_insert: 0,
       insert_deduplicate: 1,
       insert_deduplication_token: token,
       max_insert_block_size: 1_000_000,
       max_partitions_per_insert_block: 0,
-    })
-  }
-
-  /** Keeps a row that ClickHouse refuses, under its identity, so that burying it twice changes nothing. */
-  async function bury(row: Row, error: ClickHouseError): Promise<void> {
-    await redis.hset(deadKey, row.identity, JSON.stringify({ reason: `${error.type} (${error.code})`, row: row.event }))
-    dead.add(row.identity)
-    metrics.deadLetters.inc()
-    log.error({ code: error.code, type: error.type }, 'ClickHouse refuses a row; it was set aside')
+    }
+    return pace(() => clickhouse.insertRows(table, columns.map(columnName), body, settings))
   }
 
   /** The rows of a batch that ClickHouse does not hold, by identity, copies that a merge has already joined included. */
   async function absentRows(batch: Batch): Promise<Row[]> {
-    const rows = [...batchRows(batch)]
-    const times = rows.map(({ event }) => event.received_at).sort((left, right) => left - right)
+    const rows = [...batchRows(batch, columns)]
+    const times = rows.map(({ values }) => values.received_at).sort((left, right) => left - right)
     const result = await clickhouse.client.query({
-      query: `SELECT project_id, message_id FROM events
+      query: `SELECT project_id, message_id FROM ${table}
               WHERE received_at BETWEEN {first:DateTime64(3, 'UTC')} AND {last:DateTime64(3, 'UTC')}
                 AND organization_id IN {organizations:Array(String)}`,
       query_params: {
         first: toClickHouseTime(times.at(0) ?? 0),
         last: toClickHouseTime(times.at(-1) ?? 0),
-        organizations: [...new Set(rows.map(({ event }) => event.organization_id))],
+        organizations: [...new Set(rows.map(({ values }) => values.organization_id))],
       },
       format: 'JSONCompactEachRow',
     })
@@ -127,11 +148,12 @@ export function createDeposit({ clickhouse, redis, deadKey, epoch, metrics, log,
   }
 }
 
+const columnName = ([name]: readonly [string, unknown]) => name
+
+const groupToken = (token: string, index: number) => `${token}#${index}`
+
 /** `2026-01-31 23:59:59.999`, in UTC, which is the zone of the columns. */
 const toClickHouseTime = (ms: number) => new Date(ms).toISOString().replace('T', ' ').slice(0, 23)
-
-const isRowFault = (error: unknown): error is ClickHouseError =>
-  error instanceof ClickHouseError && ROW_FAULTS.has(error.code)
 
 const backoffMs = (failures: number) =>
   Math.min(BACKOFF_MIN_MS * 2 ** (failures - 1), BACKOFF_MAX_MS) * (0.75 + Math.random() / 2)

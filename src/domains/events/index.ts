@@ -7,6 +7,7 @@ import { createBufferGauge } from './buffer-gauge.ts'
 import { watchDoor } from './door.ts'
 import { createFairShare } from './fair-share.ts'
 import { createLoopDelay } from './loop-delay.ts'
+import { createGate } from './pace.ts'
 import { createPressure, type Pressure } from './pressure.ts'
 import { readBinaryCloudEvents } from './protocols/cloudevents-binary.ts'
 import { allowBrowsers } from './protocols/cors.ts'
@@ -22,19 +23,14 @@ import { createTail } from './tail.ts'
 
 export { shardOf } from './buffer.ts'
 export { type DirtyHour, type HourOfProject, markDirty, readDirty, settleDirty } from './dirty.ts'
-export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutcomes } from './outcomes.ts'
 export { SKEW_MS_MAX } from './enrich/clock.ts'
 export { ENRICHMENT_COLUMNS } from './enrich/columns.ts'
 export { shapeEnrichment } from './enrich/shape.ts'
-export {
-  QUARANTINE_COLUMNS,
-  QUARANTINE_TABLE,
-  quarantineLine,
-  raised,
-} from './quarantine-row.ts'
-export type { PlanCheck, ReplayDoor } from './replay.ts'
+export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutcomes } from './outcomes.ts'
 export type { Pressure } from './pressure.ts'
 export { createProgress, storedThroughMs } from './progress.ts'
+export { QUARANTINE_COLUMNS, QUARANTINE_TABLE, quarantineBytes, raised } from './quarantine-row.ts'
+export type { PlanCheck, ReplayDoor } from './replay.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
 
 /** The door of the pipeline: `POST /v1/events`, and the routes of other products' SDKs. */
@@ -67,23 +63,30 @@ export const receiptsPlugin: FastifyPluginAsync<{ config: Config }> = async (app
   await app.register(receiptRoutes, { receipts: createReceipts({ redis, clickhouse, ...config.ingest }) })
 }
 
-/** The other end: one sink per shard, of which one process at a time is active. */
+/** The other end: one sink per lane of each shard, of which one process at a time is active. */
 export const sinkPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> = async (
   app,
   { config, pressure },
 ) => {
-  const sinks = Array.from({ length: config.ingest.shards }, (_, shard) =>
-    createSink({
-      shard,
-      redis: app.ingestRedis,
-      blockingRedis: createBlockingRedis(config.redis.ingestUrl),
-      clickhouse: app.clickhouse,
-      ...config.sink,
-      tailMs: config.ingest.tailMs,
-      isCrowded: pressure.isCrowded,
-      metrics: app.metrics,
-      log: app.log,
-    }),
+  const { shards, tailMs, deduplicationWindowMs } = config.ingest
+  const importGate = createGate()
+  const sinks = Array.from({ length: shards }, (_, shard) => shard).flatMap((shard) =>
+    LANES.map((lane) =>
+      createSink({
+        shard,
+        lane,
+        redis: app.ingestRedis,
+        blockingRedis: createBlockingRedis(config.redis.ingestUrl),
+        clickhouse: app.clickhouse,
+        ...config.sink,
+        tailMs,
+        deduplicationWindowMs,
+        importGate,
+        isCrowded: pressure.isCrowded,
+        metrics: app.metrics,
+        log: app.log,
+      }),
+    ),
   )
   app.addHook('onReady', async () => {
     for (const sink of sinks) sink.start()

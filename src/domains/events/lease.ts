@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { bufferKeys } from './buffer.ts'
+import { bufferKeys, type Lane } from './buffer.ts'
 import { dirtyKeys, markDirtyLua } from './dirty.ts'
 
 /** Another sink has taken the shard over. Whatever this one was doing, the other has begun again from the written record. */
 export class Fenced extends Error {
   override name = 'Fenced'
   constructor() {
-    super('the lease of the shard has passed to another sink')
+    super('the lease of the lane has passed to another sink')
   }
 }
 
@@ -50,11 +50,11 @@ export interface Lease {
 }
 
 /**
- * Tries to become the one sink of a shard; null while another holds it. The lease is a hint that keeps two sinks from working at
+ * Tries to become the one sink of a lane of a shard; null while another holds it. The lease is a hint that keeps two sinks from working at
  * once; the epoch is the guarantee: a sink that slept through its lease finds the epoch raised and can change nothing.
  */
-export async function acquireLease(redis: Redis, shard: number): Promise<Lease | null> {
-  const keys = bufferKeys(shard)
+export async function acquireLease(redis: Redis, shard: number, lane: Lane = 'live'): Promise<Lease | null> {
+  const keys = bufferKeys(shard, lane)
   const dirty = dirtyKeys(shard)
   const advanced = [keys.epoch, keys.cursor, keys.sealed, dirty.since, dirty.revisions, dirty.revision]
   const holder = randomUUID()

@@ -4,10 +4,11 @@ import { bufferKeys, type Lane, shardOf } from './buffer.ts'
 
 /**
  * How far the event store is complete for a project: every event that was acknowledged up to this time can be queried. It is the
- * moment before the oldest entry that the sink has not stored yet, or now when there is none. Read it before the query it is for.
+ * moment before the oldest entry that a sink has not stored yet, or now when there is none. Read it before the query it is for.
  */
 export function createProgress({ redis, shards }: { redis: Redis; shards: number }) {
-  return ({ organizationId }: ProjectScope): Promise<Date> => shardProgress(redis, shardOf(organizationId, shards))
+  return async ({ organizationId }: ProjectScope): Promise<Date> =>
+    new Date(await storedThroughMs(redis, shardOf(organizationId, shards)))
 }
 
 /** The same for all organizations of a shard and one lane. */

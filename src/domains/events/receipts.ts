@@ -2,8 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
-import { rowIdentity } from './batch.ts'
-import { bufferKeys, shardOf } from './buffer.ts'
+import { QUARANTINE_TABLE } from './quarantine-row.ts'
 import { createMemory } from './remembered.ts'
 
 /** Where an event is. `unknown` is what every project is told about the events of others. */
@@ -65,6 +64,15 @@ const STORED = `
   GROUP BY event, toDate(events.timestamp)
   ORDER BY receivedAtMs`
 
+const ApartRow = Type.Object({ event: Type.String(), reason: Type.String() })
+const REFUSED_BY_STORE = 'store.refused'
+
+/** The item of the event that waits for repair. */
+const APART = `
+  SELECT event, reason FROM ${QUARANTINE_TABLE} FINAL
+  WHERE organization_id = {organizationId:String} AND project_id = {projectId:String} AND message_id = {messageId:String}
+    AND status = 'open'`
+
 /**
  * Says where one event is. It looks in the order in which events travel, the door first, so that one that moves on meanwhile is found
  * further down the road and never reported as unknown.
@@ -80,20 +88,12 @@ export function createReceipts({ redis, shards, deduplicationWindowMs, clickhous
       const [timestamp, receivedAt] = [first.timestampMs, first.receivedAtMs].map((ms) => new Date(ms).toISOString())
       return { messageId, status: 'stored', event: first.event, timestamp, receivedAt, storedCopies: rows.length }
     }
-    const reason = await refusalOf(redis, shardOf(scope.organizationId, shards), scope, messageId)
-    if (reason !== undefined) return { messageId, status: 'rejected', reason }
+    const apart = (await clickhouse.query(scope, { sql: APART, params: { messageId }, schema: ApartRow })).rows[0]
+    if (apart) {
+      const { event, reason } = apart
+      return { messageId, status: reason.startsWith(REFUSED_BY_STORE) ? 'rejected' : 'quarantined', event, reason }
+    }
     if (isBuffered) return { messageId, status: 'buffered' }
     return { messageId, status: (await isRemembered(scope, 'quarantine', messageId)) ? 'quarantined' : 'unknown' }
   }
-}
-
-/** Why the store refused an event that the door had accepted. */
-async function refusalOf(
-  redis: Redis,
-  shard: number,
-  { projectId }: ProjectScope,
-  messageId: string,
-): Promise<string | undefined> {
-  const letter = await redis.hget(bufferKeys(shard).dead, rowIdentity(projectId, messageId))
-  return letter === null ? undefined : (JSON.parse(letter) as { reason: string }).reason
 }

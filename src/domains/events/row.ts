@@ -14,13 +14,15 @@ export const fromBytes = (bytes: ByteString): string =>
 const NOT_ASCII = /[^\0-\x7f]/
 const isAscii = (text: string) => !NOT_ASCII.test(text)
 
-type ColumnType = 'string' | 'time' | 'nullable time'
+type ColumnType = 'string' | 'time' | 'nullable time' | 'uint32'
+/** The columns of a table in the order of its rows. */
+export type RowColumns = readonly (readonly [string, ColumnType])[]
 
 /**
  * The columns of one event in the order in which a row holds them, as ClickHouse's RowBinary. What the sender said comes first and
  * what we add comes last, so that the first part of two copies of one event is the same bytes.
  */
-const ROW = [
+export const ROW = [
   ['organization_id', 'string'],
   ['project_id', 'string'],
   ['event', 'string'],
@@ -35,17 +37,16 @@ const ROW = [
   ['timestamp', 'time'],
   ['sent_at', 'nullable time'],
   ['received_at', 'time'],
-] as const satisfies readonly (readonly [string, ColumnType])[]
-
-type RowSpec = (typeof ROW)[number]
-export const COLUMNS: readonly string[] = ROW.map(([name]) => name)
+] as const satisfies RowColumns
 
 /** A row that has been read again: times as epoch milliseconds, texts as text, bags as their JSON text or empty. */
-export type EventRow = { [Column in RowSpec as Column[0]]: Decoded[Column[1]] }
+export type RowOf<Columns extends RowColumns> = { [Column in Columns[number] as Column[0]]: Decoded[Column[1]] }
+export type EventRow = RowOf<typeof ROW>
 interface Decoded {
   string: string
   time: number
   'nullable time': number | null
+  uint32: number
 }
 
 const SIZES = Array.from({ length: 16_384 }, (_, size) => encodeSize(size))
@@ -77,10 +78,14 @@ export function timeColumn(ms: number): ByteString {
 export const nullableTimeColumn = (ms: number | undefined): ByteString =>
   ms === undefined ? '\x01' : `\0${timeColumn(ms)}`
 
+/** A UInt32 column. */
+export const uint32Column = (value: number): ByteString =>
+  String.fromCharCode(value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24)
+
 /** Where the row that begins at `at` ends. Throws when the bytes are not rows. */
-export function rowEnd(bytes: Buffer, at: number): number {
+export function rowEnd(bytes: Buffer, at: number, columns: RowColumns = ROW): number {
   let position = at
-  for (const [, type] of ROW) position = columnEnd(bytes, position, type)
+  for (const [, type] of columns) position = columnEnd(bytes, position, type)
   if (position > bytes.length) throw new Error('the row is cut off')
   return position
 }
@@ -88,6 +93,7 @@ export function rowEnd(bytes: Buffer, at: number): number {
 function columnEnd(bytes: Buffer, at: number, type: ColumnType): number {
   if (type === 'time') return at + 8
   if (type === 'nullable time') return at + (bytes[at] === 0 ? 9 : 1)
+  if (type === 'uint32') return at + 4
   const { size, start } = readSize(bytes, at)
   return start + size
 }
@@ -103,16 +109,30 @@ function readSize(bytes: Buffer, at: number): { size: number; start: number } {
   }
 }
 
-/** Reads one row, given exactly its bytes. */
-export function decodeRow(bytes: Buffer): EventRow {
+/** Reads one row of an event, given exactly its bytes. */
+export const decodeRow = (bytes: Buffer): EventRow => decodeColumns(ROW, bytes)
+
+/** Reads one row of a table, given exactly its bytes. */
+export function decodeColumns<Columns extends RowColumns>(columns: Columns, bytes: Buffer): RowOf<Columns> {
   const row: Record<string, string | number | null> = {}
   let at = 0
-  for (const [name, type] of ROW) {
+  for (const [name, type] of columns) {
     const end = columnEnd(bytes, at, type)
     if (type === 'string') row[name] = bytes.toString('utf8', readSize(bytes, at).start, end)
     else if (type === 'time') row[name] = Number(bytes.readBigInt64LE(at))
+    else if (type === 'uint32') row[name] = bytes.readUInt32LE(at)
     else row[name] = bytes[at] === 0 ? Number(bytes.readBigInt64LE(at + 1)) : null
     at = end
   }
-  return row as EventRow
+  return row as RowOf<Columns>
+}
+
+/** Reads one time of a row, and nothing else of it. */
+export function readTime(bytes: Buffer, column: string, columns: RowColumns = ROW): number {
+  let at = 0
+  for (const [name, type] of columns) {
+    if (name === column) return Number(bytes.readBigInt64LE(at))
+    at = columnEnd(bytes, at, type)
+  }
+  throw new Error(`a row has no column ${column}`)
 }

@@ -6,9 +6,10 @@ export type Blame = 'rows' | 'store' | 'unknown'
 /**
  * The rows, so that sending them again cannot help: CANNOT_PARSE_TEXT, _QUOTED_STRING, _INPUT_ASSERTION_FAILED,
  * ATTEMPT_TO_READ_AFTER_EOF, CANNOT_READ_ALL_DATA, CANNOT_PARSE_DATE, _DATETIME, TYPE_MISMATCH, ARGUMENT_OUT_OF_BOUND,
- * CANNOT_PARSE_NUMBER, INCORRECT_DATA, TOO_LARGE_STRING_SIZE, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE.
+ * CANNOT_PARSE_NUMBER, INCORRECT_DATA, TOO_LARGE_STRING_SIZE, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE,
+ * VIOLATED_CONSTRAINT.
  */
-const ROWS = new Set(['6', '26', '27', '32', '33', '38', '41', '53', '69', '72', '117', '131', '321'])
+const ROWS = new Set(['6', '26', '27', '32', '33', '38', '41', '53', '69', '72', '117', '131', '321', '469'])
 
 /** The store is away, overloaded or full, and will take the same rows later. */
 const OUTAGES = {

@@ -1,6 +1,11 @@
 import type { Permission } from '../../http/access.ts'
 
-const VIEWER = ['query:read', 'projects:read', 'tracking_plan:read', 'quarantine:read'] as const satisfies readonly Permission[]
+const VIEWER = [
+  'query:read',
+  'projects:read',
+  'tracking_plan:read',
+  'quarantine:read',
+] as const satisfies readonly Permission[]
 const ANALYST = [...VIEWER, 'keys:read'] as const satisfies readonly Permission[]
 const DEVELOPER = [
   ...ANALYST,

@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox'
 import type { ClickHouse, ProjectScope } from '../../infra/clickhouse.ts'
-import { QUARANTINE_COLUMNS, QUARANTINE_TABLE, quarantineLine, raised } from '../events/index.ts'
+import { QUARANTINE_COLUMNS, QUARANTINE_TABLE, quarantineBytes, raised } from '../events/index.ts'
 import type { ItemRow } from './queries.ts'
 
 /** Who changes an item, as it is written down: user:… or key:…. */
@@ -10,7 +10,7 @@ export type Actor = string
 const SETTINGS = { async_insert: 0, insert_deduplicate: 0, max_insert_block_size: 1_000_000 }
 
 /** Changes of status. A change is a row with a higher revision, never an update. */
-export function createChanges(clickhouse: Pick<ClickHouse, 'client' | 'insertLines'>) {
+export function createChanges(clickhouse: Pick<ClickHouse, 'client' | 'insertRows'>) {
   return {
     /**
      * Closes items whose events the door has taken. The revision follows from the one that was read before the door was asked, so
@@ -19,23 +19,31 @@ export function createChanges(clickhouse: Pick<ClickHouse, 'client' | 'insertLin
     async markReplayed(scope: ProjectScope, items: readonly Static<typeof ItemRow>[], by: Actor): Promise<void> {
       if (items.length === 0) return
       const changedAtMs = Date.now()
-      const lines = items.map((item) =>
-        quarantineLine({
-          ...item,
-          ...scope,
+      const rows = items.map((item) =>
+        quarantineBytes({
+          organization_id: scope.organizationId,
+          project_id: scope.projectId,
+          event: item.event,
+          message_id: item.messageId,
+          payload: item.payload,
+          reason: item.reason,
+          violations: item.violations,
+          plan_version: item.planVersion,
           status: 'replayed',
+          sent_at: item.sentAtMs,
+          received_at: item.receivedAtMs,
           revision: raised(item.revision, 'replay'),
-          changedAtMs,
-          changedBy: by,
+          changed_at: changedAtMs,
+          changed_by: by,
         }),
       )
-      await clickhouse.insertLines(QUARANTINE_TABLE, QUARANTINE_COLUMNS, lines, SETTINGS)
+      await clickhouse.insertRows(QUARANTINE_TABLE, QUARANTINE_COLUMNS, rows, SETTINGS)
     },
 
     /** Closes open items for good. Payloads are copied inside of ClickHouse and never travel. */
     async discard(scope: ProjectScope, messageIds: readonly string[], by: Actor): Promise<void> {
       if (messageIds.length === 0) return
-      const changed: Partial<Record<(typeof QUARANTINE_COLUMNS)[number], string>> = {
+      const changed: Record<string, string> = {
         status: `'discarded'`,
         revision: `revision + {step:UInt64}`,
         changed_at: 'fromUnixTimestamp64Milli({nowMs:Int64})',

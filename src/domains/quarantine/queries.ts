@@ -42,6 +42,8 @@ const orderBy = (order: Order) => {
   return `ORDER BY received_at ${direction}, message_id ${direction}`
 }
 
+const StatusColumn = Type.Union([Type.Literal('open'), Type.Literal('replayed'), Type.Literal('discarded')])
+
 export const ItemRow = Type.Object({
   messageId: Type.String(),
   event: Type.String(),
@@ -51,7 +53,7 @@ export const ItemRow = Type.Object({
   reason: Type.String(),
   violations: Type.String(),
   planVersion: Type.Integer(),
-  status: Type.Unsafe<Status>({ type: 'string' }),
+  status: StatusColumn,
   revision: Type.Number(),
   changedAtMs: Type.Integer(),
   changedBy: Type.String(),
@@ -90,7 +92,7 @@ ${SCOPED}${where} ${orderBy('oldest first')} LIMIT {limit:UInt32}`
 export const SummaryRow = Type.Object({
   reason: Type.String(),
   event: Type.String(),
-  status: Type.Unsafe<Status>({ type: 'string' }),
+  status: StatusColumn,
   count: Type.Integer(),
   firstMs: Type.Integer(),
   lastMs: Type.Integer(),
