@@ -109,6 +109,11 @@ t.test('a user agent made to hurt is read within bounds', async (t) => {
   }
 })
 
+t.test('what lies beyond the length of any real user agent is not read', async (t) => {
+  t.equal(enrich({ userAgent: `${CHROME} ${'x'.repeat(800)} Googlebot` }).isBot, true)
+  t.equal(enrich({ userAgent: `${CHROME} ${'x'.repeat(1000)} Googlebot` }).isBot, false)
+})
+
 t.test('values of an unexpected kind say nothing', async (t) => {
   const odd = [null, 5, 'x', true, [], [1], {}, { name: null }, { url: 5 }]
   for (const value of odd) {

@@ -32,6 +32,13 @@ t.test('a district in brackets is not part of the city', async (t) => {
   t.notMatch(enrich({ ip: GERMAN }).city, /\(/)
 })
 
+t.test('an address that has no place opens no file', async (t) => {
+  const directory = new URL(`file://${t.testdir({})}/`)
+  const enricher = createEnricher({ directory, onFault: (error) => t.fail(String(error)) })
+  const request = { sender: browser(), ipPolicy: 'keep', clockSkewMs: 0 } as const
+  for (const ip of ['127.0.0.1', '::1', '192.168.1.1', 'fd00::1', 'localhost']) enricher.enrich(request, { ip })
+})
+
 const NOWHERE = { country: '', region: '', city: '' }
 
 t.test('an address of one machine or one network has no place', async (t) => {

@@ -61,7 +61,9 @@ t.test('a step within the site and an event without a page are no arrivals', asy
   t.match(enrich({}), { channel: '', referrerDomain: '' })
   t.match(enrich(undefined), { channel: '' })
   t.match(arrive('?utm_source=a', 'https://shop.example/'), { channel: 'other', referrerDomain: '' })
-  t.match(arrive('', 'https://otherexample/'), { channel: 'referral' })
+  for (const other of ['https://op.example/', 'https://myshop.example/']) {
+    t.match(arrive('', other), { channel: 'referral' }, other)
+  }
 })
 
 t.test('tags are taken from the URL, and what the client found itself wins', async (t) => {
