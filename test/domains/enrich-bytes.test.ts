@@ -1,6 +1,11 @@
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import t from 'tap'
+import { ENRICHMENT_COLUMNS } from '../../src/domains/events/enrich/columns.ts'
 import { IP_POLICIES } from '../../src/domains/events/enrich/ip.ts'
+import { newId } from '../../src/ids.ts'
 import { AMERICAN, browser, CHROME, enrich, enrichBytes, GERMAN, server } from '../helpers/enrich.ts'
+import { openEventStore } from '../helpers/insights.ts'
 
 const CONTEXTS: unknown[] = [
   undefined,
@@ -48,4 +53,37 @@ t.test('a context is stored as it came, but for an address that the policy does 
   }
   t.equal(enrichBytes({ page: context.page }, { ipPolicy: 'drop' }).context, JSON.stringify({ page: context.page }))
   t.equal(enrichBytes(undefined, { ipPolicy: 'drop' }).context, '')
+})
+
+t.test('the event store reads from the bytes what was written into them, for each tenant its own', async (t) => {
+  const { clickhouse } = await openEventStore(t)
+  const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)])
+  const columns = ['organization_id', 'project_id', 'message_id', ...ENRICHMENT_COLUMNS.map(([column]) => column)]
+  const tenants = [GERMAN, AMERICAN].map((ip) => ({ organizationId: newId('org'), projectId: newId('prj'), ip }))
+  const rows = tenants.flatMap(({ organizationId, projectId, ip }) =>
+    CONTEXTS.map((context, index) => {
+      const request = { sender: browser({}, ip), clockSkewMs: -index * 100_000 }
+      const { bytes, enrichment } = enrichBytes(context, request)
+      const head = [organizationId, projectId, String(index)].map(text)
+      return { projectId, bytes: Buffer.concat([...head, bytes]), enrichment }
+    }),
+  )
+  const { stream } = await clickhouse.client.exec({
+    query: `INSERT INTO events (${columns.join(', ')}) FORMAT RowBinary`,
+    values: Readable.from([Buffer.concat(rows.map(({ bytes }) => bytes))], { objectMode: false }),
+    clickhouse_settings: { wait_end_of_query: 1 },
+  })
+  await finished(stream.resume())
+  const selected = ENRICHMENT_COLUMNS.map(([column, key]) => `${column} AS ${key}`).join(', ')
+  for (const { projectId } of tenants) {
+    const result = await clickhouse.client.query({
+      query: `SELECT ${selected} FROM events FINAL WHERE project_id = {projectId:String} ORDER BY message_id`,
+      query_params: { projectId },
+      format: 'JSONEachRow',
+      clickhouse_settings: { output_format_json_quote_64bit_integers: 0 },
+    })
+    const stored = (await result.json<Record<string, unknown>>()).map((row) => ({ ...row, isBot: row.isBot === 1 }))
+    const expected = rows.filter((row) => row.projectId === projectId).map(({ enrichment }) => enrichment)
+    t.same(stored, expected)
+  }
 })

@@ -35,10 +35,8 @@ export function enrich(context: unknown, given: Partial<RequestFacts> = {}) {
 export function enrichBytes(context: unknown, given: Partial<RequestFacts> = {}, hasOwnTime = true) {
   const text = context === undefined ? '' : Buffer.from(JSON.stringify(context)).toString('latin1')
   const { columns, context: stored } = enricher.forRequest(requestOf(given))(text, hasOwnTime)
-  return {
-    enrichment: decodeColumns(Buffer.from(columns, 'latin1')),
-    context: Buffer.from(stored, 'latin1').toString(),
-  }
+  const bytes = Buffer.from(columns, 'latin1')
+  return { bytes, enrichment: decodeColumns(bytes), context: Buffer.from(stored, 'latin1').toString() }
 }
 
 /** CPU time of the calling thread, which does not grow when the machine is busy with something else. */
