@@ -158,6 +158,8 @@ t.test('a key in the body or in the path of a browser library does not reach the
   const [alpha] = await createTwoTenants(logged)
   const payload = { writeKey: alpha.writeKey, event: 'Logged' }
   t.equal((await logged.inject({ method: 'POST', url: '/v1/track', payload })).statusCode, 200)
+  const refused = await logged.inject({ method: 'POST', url: '/v1/track', payload: { ...payload, event: '' } })
+  t.equal(refused.statusCode, 422)
   for (const url of ['/v1/projects/KEY/settings', '/array/KEY/config', '/array/KEY/config.js']) {
     t.equal((await logged.inject({ method: 'GET', url: url.replace('KEY', alpha.writeKey) })).statusCode, 200)
   }
