@@ -3,6 +3,8 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import type { Config } from './config.ts'
 import events, {
   createProgress,
+  openEnricher,
+  openOutcomes,
   openPressure,
   openReplayDoor,
   openTail,
@@ -96,6 +98,8 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   const identityService = createIdentityService({ postgres: app.postgres, organizations: organizationsService, tokens })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
+  const planOf = trackingPlansService.planOf
+  const [enricher, outcomes] = [openEnricher(app), openOutcomes(app, config)]
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
 
@@ -108,7 +112,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
 
   await app.register(async (scope) => {
     guardScope(scope, { ...keyed, failures: createFailureLimit(config.http.failedAuthenticationsPerMinute) })
-    await scope.register(events, { config, pressure })
+    await scope.register(events, { config, pressure, enricher, outcomes, planOf })
     await scope.register(receiptsPlugin, { config })
   })
   await app.register(async (scope) => {
@@ -118,8 +122,9 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })
-    // A plan that may refuse events is asked here too; without one every valid event passes.
-    await scope.register(quarantine, { door: openReplayDoor(app, config, async () => () => []) })
+    await scope.register(quarantine, {
+      door: openReplayDoor(app, config, { enricher, planOf, ipPolicyOf: projectsService.ipPolicyOf }),
+    })
     await scope.register(live, { tail: openTail(app, config) })
   })
   await app.register(startPage, {

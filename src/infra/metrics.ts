@@ -31,7 +31,7 @@ export function createMetrics() {
     }),
     events: new Counter({
       name: 'meterhouse_events_total',
-      help: 'Events by verdict at the door: accepted, duplicate, rejected.',
+      help: 'Events by verdict at the door: accepted, duplicate, rejected, quarantined.',
       labelNames: ['verdict'],
       registers,
     }),

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createEnricher } from '../../src/domains/events/enrich/enrich.ts'
-import { applyIpPolicy, IP_POLICIES } from '../../src/domains/events/enrich/ip.ts'
+import { applyIpPolicy } from '../../src/domains/events/enrich/ip.ts'
+import { IP_POLICIES } from '../../src/http/access.ts'
 import { AMERICAN, browser, enrich, GERMAN, server } from '../helpers/enrich.ts'
 
 t.test('an address is stored as the policy of the project says, in one way of writing', async (t) => {

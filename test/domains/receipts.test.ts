@@ -1,12 +1,13 @@
 import t from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys, shardOf } from '../../src/domains/events/buffer.ts'
-import { createCapture } from '../../src/domains/events/capture.ts'
 import { packEvents } from '../../src/domains/events/pack.ts'
+import { captureApart } from '../../src/domains/events/quarantine-row.ts'
 import { issueKey } from '../../src/domains/projects/index.ts'
 import { projects } from '../../src/domains/projects/tables.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
+import { keptApart } from '../helpers/quarantine.ts'
 import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
 
 const { app, config } = await startTestApp(t)
@@ -118,11 +119,9 @@ t.test('an id may hold any characters', async (t) => {
 
 t.test('an event that was set aside for repair is reported as quarantined', async (t) => {
   const admit = createAdmission({ redis: app.ingestRedis, ...config.ingest })
-  const capture = createCapture({ ...alpha, receivedAtMs: Date.now(), sentAtMs: undefined, idempotencyKey: undefined })
-  const captured = capture({ value: { event: 'Order', messageId: 'aside' } }, 0)
-  if (!('event' in captured)) return t.fail('the event is valid')
-  await admit(alpha, 'quarantine', packEvents([captured.event]))
-  t.same(await receiptOf(alpha, 'aside'), { messageId: 'aside', status: 'quarantined' })
+  const kept = keptApart({ event: 'Order', messageId: 'aside' })
+  await admit(alpha, 'quarantine', packEvents([captureApart(alpha, kept)]))
+  t.match(await receiptOf(alpha, 'aside'), { messageId: 'aside', status: 'quarantined' })
   t.same(await receiptOf(beta, 'aside'), { messageId: 'aside', status: 'unknown' })
   await send(alpha, [{ event: 'Order', messageId: 'aside' }])
   t.equal((await untilStored(alpha, 'aside')).event, 'Order', 'until it is sent in a better form')

@@ -3,7 +3,10 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { createAdmission } from '../../src/domains/events/admit.ts'
 import { bufferKeys, type Lane } from '../../src/domains/events/buffer.ts'
-import { type CapturedEvent, createCapture } from '../../src/domains/events/capture.ts'
+import { createCapture } from '../../src/domains/events/capture.ts'
+import type { CapturedEvent } from '../../src/domains/events/captured-event.ts'
+import { createEnricher } from '../../src/domains/events/enrich/enrich.ts'
+import { NO_SENDER } from '../../src/domains/events/enrich/sender.ts'
 import { createGate } from '../../src/domains/events/pace.ts'
 import { packEvents } from '../../src/domains/events/pack.ts'
 import { createSink } from '../../src/domains/events/sink.ts'
@@ -85,11 +88,21 @@ export function newEvents(count: number): { event: string; messageId: string; ti
   }))
 }
 
-function captureAll(events: unknown[], scope: ProjectScope, receivedAtMs: number): CapturedEvent[] {
-  const capture = createCapture({ ...scope, receivedAtMs, sentAtMs: undefined, idempotencyKey: undefined })
+const enricher = createEnricher({ onFault: () => {} })
+
+/** Events as the door captures them when a server sends them, without a plan. */
+export function captureAll(events: unknown[], scope: ProjectScope, receivedAtMs: number): CapturedEvent[] {
+  const capture = createCapture({
+    ...scope,
+    receivedAtMs,
+    sentAtMs: undefined,
+    idempotencyKey: undefined,
+    enrich: enricher.forRequest({ sender: NO_SENDER, ipPolicy: 'keep', clockSkewMs: 0 }),
+    plan: null,
+  })
   return events.map((value, index) => {
     const outcome = capture({ value }, index)
-    if ('rejection' in outcome) throw new Error(JSON.stringify(outcome.rejection))
+    if (!('event' in outcome)) throw new Error(JSON.stringify(outcome))
     return outcome.event
   })
 }

@@ -7,9 +7,12 @@ const PLAIN = /^[\w:.-]*$/
  * The JSON of an answer. It lists every event, or those that were not accepted: of a large batch the others would be most of what
  * the server sends. Written by hand because a generic serializer takes longer for it than the events took to be read.
  */
-export function answerText({ accepted, duplicates, rejected, results }: IngestAnswer, listsAll: boolean): string {
+export function answerText(
+  { accepted, duplicates, rejected, quarantined, results }: IngestAnswer,
+  listsAll: boolean,
+): string {
   const listed = listsAll ? results : accepted === results.length ? [] : results.filter(isNotAccepted)
-  return `{"accepted":${accepted},"duplicates":${duplicates},"rejected":${rejected},"results":[${listed.map(resultText).join(',')}]}`
+  return `{"accepted":${accepted},"duplicates":${duplicates},"rejected":${rejected},"quarantined":${quarantined},"results":[${listed.map(resultText).join(',')}]}`
 }
 
 const isNotAccepted = ({ status }: EventResult) => status !== 'accepted'

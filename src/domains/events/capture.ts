@@ -2,8 +2,13 @@ import { hash } from 'node:crypto'
 import type { ProjectScope } from '../../http/access.ts'
 import { newId } from '../../ids.ts'
 import type { RawEvent } from './body.ts'
+import type { CapturedEvent } from './captured-event.ts'
+import { clockSkewMs } from './enrich/clock.ts'
 import { fieldsOf } from './parse-event.ts'
 import type { EventFields } from './plain-body.ts'
+import { judge, keptBy, type Plan, type PlanVerdict } from './plan.ts'
+import { captureApart } from './quarantine-row.ts'
+import type { Rejection } from './rejection.ts'
 import { type ByteString, fromBytes, nullableTimeColumn, stringColumn, timeColumn } from './row.ts'
 
 /** What holds for every event of one request. */
@@ -12,33 +17,17 @@ export interface CaptureContext extends ProjectScope {
   sentAtMs: number | undefined
   /** `Idempotency-Key` of the request, from which events without a messageId derive a stable one. */
   idempotencyKey: string | undefined
+  /** What their circumstances tell of the events, see enrich.ts: the columns after the own ones, and the context that may be stored. */
+  enrich: (context: ByteString, hasOwnTime: boolean) => { columns: ByteString; context: ByteString }
+  /** The tracking plan of the project, where there is one to hold events against. */
+  plan: Plan | null
 }
 
-/** An event that is ready to be admitted. */
-export interface CapturedEvent {
-  messageId: string
-  /** Whether the id comes from the client or is derived from something that a retry repeats. */
-  retryStable: boolean
-  /** Epoch milliseconds of when it happened. */
-  timestampMs: number
-  /** The row that ClickHouse will hold. */
-  row: ByteString
-  /** Where in the row the bytes of the messageId stand. */
-  idPlace: { start: number; end: number }
-  /** How many of the row's first bytes a copy of the event repeats: what the sender said. */
-  contentBytes: number
-}
-
-/** Why an event was not captured: every way out has a code that is counted and told to the sender. */
-export interface Rejection {
-  code: string
-  message: string
-  /** JSON pointer inside the event. */
-  path: string
-  messageId: string | null
-}
-
-type Captured = { event: CapturedEvent } | { rejection: Rejection }
+/** `apart` is an event for the quarantine; `warning` goes with an event that is taken all the same. */
+export type Captured =
+  | { event: CapturedEvent; warning?: PlanVerdict | undefined }
+  | { apart: CapturedEvent; warning: PlanVerdict }
+  | { rejection: Rejection }
 
 const MAX_PAST_MS = 10 * 366 * 86_400_000
 const MAX_FUTURE_MS = 86_400_000
@@ -46,22 +35,34 @@ const MAX_FUTURE_MS = 86_400_000
 /** Prepares what the events of one request share; the function that it returns completes one event and writes its row. Pure. */
 export function createCapture(context: CaptureContext): (raw: RawEvent, index: number) => Captured {
   const owner = stringColumn(context.organizationId) + stringColumn(context.projectId)
-  const stamps = nullableTimeColumn(context.sentAtMs) + timeColumn(context.receivedAtMs)
+  const { enrich, plan, receivedAtMs, sentAtMs } = context
+  const stamps = nullableTimeColumn(sentAtMs) + timeColumn(receivedAtMs)
+  const skewMs = clockSkewMs(sentAtMs, receivedAtMs)
 
   return function capture(raw, index) {
     if ('fault' in raw) return reject(raw.code ?? 'events.invalid_json', '', raw.fault, null)
     const fields = 'fields' in raw ? raw.fields : fieldsOf(raw.value)
     if ('rejection' in fields) return fields
     const identified = identify(fields, index, context)
-    const time = timeOf(fields, identified.messageId, context.receivedAtMs)
-    if (typeof time === 'string') return reject('events.invalid_timestamp', '/timestamp', time, identified.messageId)
-    const upToId = owner + stringColumn(fields.event) + stringColumn(identified.idBytes)
-    const content = upToId + contentAfterId(fields)
-    const row = content + timeColumn(time) + stamps
-    const contentBytes = fields.timestamp === undefined ? content.length : content.length + 8
     const { messageId, idBytes, retryStable } = identified
+    const time = timeOf(fields, messageId, receivedAtMs)
+    if (typeof time === 'string') return reject('events.invalid_timestamp', '/timestamp', time, messageId)
+    const verdict = plan ? judge(plan, fields) : undefined
+    if (verdict?.action === 'reject') return reject(verdict.code, verdict.path, verdict.message, messageId)
+    if (verdict?.action === 'quarantine') {
+      const kept = { messageId, retryStable, ...keptBy(verdict, fields), receivedAtMs, sentAtMs }
+      return { apart: captureApart(context, kept), warning: verdict }
+    }
+    const hasOwnTime = fields.timestamp !== undefined || time !== receivedAtMs
+    const added = enrich(fields.context, hasOwnTime)
+    const upToId = owner + stringColumn(fields.event) + stringColumn(idBytes)
+    const content = upToId + contentAfterId(fields, added.context)
+    const row = content + timeColumn(time) + stamps + added.columns
+    const contentBytes = hasOwnTime ? content.length + 8 : content.length
     const idPlace = { start: upToId.length - idBytes.length, end: upToId.length }
-    return { event: { messageId, retryStable, timestampMs: time, row, idPlace, contentBytes } }
+    const occurredAtMs = hasOwnTime ? time - skewMs : time
+    const event = { messageId, retryStable, occurredAtMs, row, idPlace, contentBytes }
+    return verdict?.action === 'warn' ? { event, warning: verdict } : { event }
   }
 }
 
@@ -70,14 +71,14 @@ function reject(code: string, path: string, message: string, messageId: string |
 }
 
 /** The other columns of what the sender said, in the order of COLUMNS. */
-const contentAfterId = (fields: EventFields): ByteString =>
+const contentAfterId = (fields: EventFields, context: ByteString): ByteString =>
   stringColumn(fields.type) +
   stringColumn(fields.userId) +
   stringColumn(fields.anonymousId) +
   stringColumn(fields.groupId) +
   stringColumn(fields.properties) +
   stringColumn(fields.traits) +
-  stringColumn(fields.context)
+  stringColumn(context)
 
 function identify({ messageId }: EventFields, index: number, context: CaptureContext) {
   if (messageId !== '') return { messageId: fromBytes(messageId), idBytes: messageId, retryStable: true }

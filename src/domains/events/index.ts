@@ -1,13 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Config } from '../../config.ts'
+import { type ProjectScope, projectScope } from '../../http/access.ts'
 import { createBlockingRedis } from '../../infra/redis.ts'
 import { createAdmission } from './admit.ts'
 import { bufferKeys, LANES } from './buffer.ts'
 import { createBufferGauge } from './buffer-gauge.ts'
 import { watchDoor } from './door.ts'
+import { createEnricher, type Enricher } from './enrich/enrich.ts'
 import { createFairShare } from './fair-share.ts'
 import { createLoopDelay } from './loop-delay.ts'
+import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { createGate } from './pace.ts'
+import type { Plan } from './plan.ts'
 import { createPressure, type Pressure } from './pressure.ts'
 import { readBinaryCloudEvents } from './protocols/cloudevents-binary.ts'
 import { allowBrowsers } from './protocols/cors.ts'
@@ -15,7 +19,8 @@ import { pixelRoutes } from './protocols/pixel.ts'
 import { sdkRoutes } from './protocols/routes.ts'
 import { receiptRoutes } from './receipt-routes.ts'
 import { createReceipts } from './receipts.ts'
-import { createReplayDoor, type PlanCheck } from './replay.ts'
+import { createReplayDoor } from './replay.ts'
+import { factsOf } from './request-facts.ts'
 import { eventRoutes } from './routes.ts'
 import { createIngestService } from './service.ts'
 import { createSink } from './sink.ts'
@@ -30,14 +35,23 @@ export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutco
 export type { Pressure } from './pressure.ts'
 export { createProgress, storedThroughMs } from './progress.ts'
 export { QUARANTINE_COLUMNS, QUARANTINE_TABLE, quarantineBytes, raised } from './quarantine-row.ts'
-export type { PlanCheck, ReplayDoor } from './replay.ts'
+export type { ReplayDoor } from './replay.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
 
+interface DoorOptions {
+  config: Config
+  pressure: Pressure
+  enricher: Enricher
+  outcomes: Outcomes
+  planOf: (scope: ProjectScope) => Promise<Plan | null>
+}
+
 /** The door of the pipeline: `POST /v1/events`, and the routes of other products' SDKs. */
-const eventsPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> = async (app, { config, pressure }) => {
-  const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
-  const admit = createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
-  const ingest = createIngestService({ admit: pressure.notingBursts(admit), metrics: app.metrics })
+const eventsPlugin: FastifyPluginAsync<DoorOptions> = async (app, options) => {
+  const { config, pressure, enricher, outcomes, planOf } = options
+  const { eventsPerSecond } = config.ingest
+  const admit = pressure.notingBursts(openAdmission(app, config))
+  const ingest = createIngestService({ admit, enricher, planOf, outcomes, metrics: app.metrics })
   allowBrowsers(app)
   watchDoor(app, pressure)
   readBinaryCloudEvents(app, ['/v1/events', '/api/v1/events'])
@@ -45,10 +59,11 @@ const eventsPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> =
   await app.register(sdkRoutes, { ingest, eventsPerSecond, publicUrl: config.http.publicUrl })
   await app.register(pixelRoutes, {
     metrics: app.metrics,
-    take: (scope, value) =>
+    take: (request, value) =>
       ingest({
-        scope,
+        scope: projectScope(request),
         lane: 'live',
+        facts: factsOf(request),
         batch: { events: [{ value }], sentAt: undefined },
         sentAtMs: undefined,
         idempotencyKey: undefined,
@@ -56,6 +71,27 @@ const eventsPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> =
   })
 }
 export default eventsPlugin
+
+type App = Parameters<FastifyPluginAsync>[0]
+
+function openAdmission(app: App, config: Config) {
+  const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
+  return createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
+}
+
+/** What is added to every event. The files of places are read when the server begins to listen. */
+export function openEnricher(app: App): Enricher {
+  const enricher = createEnricher({ onFault: (err) => app.log.error({ err }, 'places cannot be looked up') })
+  app.addHook('onListen', async () => void enricher.warm())
+  return enricher
+}
+
+/** What became of events, counted for their projects. */
+export function openOutcomes(app: App, config: Config): Outcomes {
+  const outcomes = createOutcomes({ redis: app.ingestRedis, shards: config.ingest.shards, log: app.log })
+  app.addHook('preClose', () => outcomes.stop())
+  return outcomes
+}
 
 /** Where one event is, by its id. Beside the door and not of it: pages of other origins may send, and may not ask. */
 export const receiptsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
@@ -95,7 +131,7 @@ export const sinkPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure
 }
 
 /** The reader behind live sockets; the caller stops it. */
-export function openTail(app: Parameters<FastifyPluginAsync>[0], config: Config) {
+export function openTail(app: App, config: Config) {
   return createTail({
     redis: app.ingestRedis,
     blockingRedis: createBlockingRedis(config.redis.ingestUrl),
@@ -105,7 +141,7 @@ export function openTail(app: Parameters<FastifyPluginAsync>[0], config: Config)
 }
 
 /** How much room the buffer and this process have, from the moment when the application is ready. */
-export function openPressure(app: Parameters<FastifyPluginAsync>[0], config: Config): Pressure {
+export function openPressure(app: App, config: Config): Pressure {
   const { metrics } = app
   const loopDelay = createLoopDelay()
   const gauge = createBufferGauge({
@@ -137,8 +173,6 @@ export function openPressure(app: Parameters<FastifyPluginAsync>[0], config: Con
 }
 
 /** The door for events that have been kept apart. */
-export function openReplayDoor(app: Parameters<FastifyPluginAsync>[0], config: Config, check: PlanCheck) {
-  const { shards, deduplicationWindowMs, eventsPerSecond } = config.ingest
-  const admit = createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
-  return createReplayDoor({ admit, check })
+export function openReplayDoor(app: App, config: Config, rules: Omit<Parameters<typeof createReplayDoor>[0], 'admit'>) {
+  return createReplayDoor({ admit: openAdmission(app, config), ...rules })
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { CapturedEvent } from './capture.ts'
+import type { CapturedEvent } from './captured-event.ts'
 import { fromBytes } from './row.ts'
 
 /**
@@ -29,12 +29,12 @@ export function packEvents(events: readonly CapturedEvent[]): PackedEvents {
   const ids: PackedEvents['ids'] = []
   let at = 0
   let rowStart = 0
-  for (const { messageId, retryStable, timestampMs, contentBytes, idPlace, row } of events) {
+  for (const { messageId, retryStable, occurredAtMs, contentBytes, idPlace, row } of events) {
     writeIdentity(messageId, marks, at)
     // It only has to tell two copies from each other that happen to differ; the copy is not stored either way.
     marks.writeUInt32LE(crc32(rows.subarray(rowStart, rowStart + contentBytes)), at + IDENTITY_BYTES)
     marks.writeUInt32LE(contentBytes, at + IDENTITY_BYTES + 4)
-    hours.add(Math.floor(timestampMs / HOUR_MS))
+    hours.add(Math.floor(occurredAtMs / HOUR_MS))
     ids.push({ start: rowStart + idPlace.start, end: rowStart + idPlace.end, retryStable })
     at += MARK_BYTES
     rowStart += row.length

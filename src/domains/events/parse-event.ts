@@ -1,7 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { timeToMs } from '../../http/schemas.ts'
-import type { Rejection } from './capture.ts'
 import type { EventFields } from './plain-body.ts'
+import type { Rejection } from './rejection.ts'
 import { toBytes } from './row.ts'
 import { EventInput, LIMITS } from './schemas.ts'
 

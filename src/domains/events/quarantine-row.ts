@@ -1,5 +1,5 @@
 import type { ProjectScope } from '../../http/access.ts'
-import type { CapturedEvent } from './capture.ts'
+import type { CapturedEvent } from './captured-event.ts'
 import {
   type ByteString,
   nullableTimeColumn,
@@ -112,7 +112,7 @@ export function captureApart({ organizationId, projectId }: ProjectScope, kept: 
   return {
     messageId,
     retryStable,
-    timestampMs: receivedAtMs,
+    occurredAtMs: receivedAtMs,
     idPlace: { start: idEnd - toBytes(messageId).length, end: idEnd },
     row: encodeQuarantineRow(row, content),
     contentBytes: content.length,

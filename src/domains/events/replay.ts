@@ -1,16 +1,21 @@
 import type { ProjectScope } from '../../http/access.ts'
 import type { Admit, Verdict } from './admit.ts'
-import { type CapturedEvent, createCapture } from './capture.ts'
+import { createCapture } from './capture.ts'
+import type { CapturedEvent } from './captured-event.ts'
+import { clockSkewMs } from './enrich/clock.ts'
+import type { Enricher } from './enrich/enrich.ts'
+import type { IpPolicy } from './enrich/ip.ts'
+import { NO_SENDER } from './enrich/sender.ts'
 import { burstExceeded } from './errors.ts'
 import { packEvents } from './pack.ts'
+import type { Plan } from './plan.ts'
 import type { Violation } from './violation.ts'
-
-/** What would keep events of a project out of the store right now; empty for an event that may pass. */
-export type PlanCheck = (scope: ProjectScope) => Promise<(event: Record<string, unknown>) => Violation[]>
 
 interface Dependencies {
   admit: Admit
-  check: PlanCheck
+  enricher: Enricher
+  planOf: (scope: ProjectScope) => Promise<Plan | null>
+  ipPolicyOf: (scope: ProjectScope) => Promise<IpPolicy>
 }
 
 interface ReplayedEvent {
@@ -25,20 +30,24 @@ type Examined = { ready: CapturedEvent } | { violations: Violation[] }
  * The door for events that have been here before. It is the same capture and the same admission, except that an event is completed
  * as of its first receipt, so that replaying it twice writes the same row.
  */
-export function createReplayDoor({ admit, check }: Dependencies) {
+export function createReplayDoor({ admit, enricher, planOf, ipPolicyOf }: Dependencies) {
   return {
     async examine(scope: ProjectScope, events: readonly ReplayedEvent[]): Promise<Examined[]> {
-      const violationsOf = await check(scope)
+      const [plan, ipPolicy] = await Promise.all([planOf(scope), ipPolicyOf(scope)])
       return events.map(({ value, receivedAtMs, sentAtMs }, index) => {
-        const receipt = { receivedAtMs, sentAtMs: sentAtMs ?? undefined, idempotencyKey: undefined }
-        const outcome = createCapture({ ...scope, ...receipt })({ value }, index)
-        if ('rejection' in outcome) {
-          const { path, code, message } = outcome.rejection
-          return { violations: [{ path, keyword: code, message }] }
-        }
-        const violations = violationsOf(value)
-        if (violations.length > 0) return { violations }
-        return { ready: outcome.event }
+        const clock = { receivedAtMs, sentAtMs: sentAtMs ?? undefined }
+        // Who sent the event is not known any more; what its own context says is.
+        const enrich = enricher.forRequest({
+          sender: NO_SENDER,
+          ipPolicy,
+          clockSkewMs: clockSkewMs(clock.sentAtMs, receivedAtMs),
+        })
+        const capture = createCapture({ ...scope, ...clock, idempotencyKey: undefined, enrich, plan })
+        const outcome = capture({ value }, index)
+        if ('event' in outcome) return { ready: outcome.event }
+        if ('apart' in outcome) return { violations: [...outcome.warning.violations] }
+        const { path, code, message } = outcome.rejection
+        return { violations: [{ path, keyword: code, message }] }
       })
     },
 

@@ -12,6 +12,7 @@ import { checkCount, decodeText, parseJson, type RawBatch, readBodiesAsBytes, sp
 import { isStorableTime } from './capture.ts'
 import { bodyEmpty } from './errors.ts'
 import { CLOUDEVENTS_MEDIA_TYPES, fromCloudEvents } from './protocols/cloudevents.ts'
+import { factsOf } from './request-facts.ts'
 import { BatchInput, EventInput, IngestAnswer, LIMITS } from './schemas.ts'
 import type { IngestRequest, IngestService } from './service.ts'
 
@@ -79,7 +80,8 @@ function ingestRequest(request: FastifyRequest): IngestRequest {
   if (!Buffer.isBuffer(body)) throw bodyEmpty('Send at least one event.')
   const batch = toBatch(body, request.headers['content-type'] ?? '')
   const idempotencyKey = request.headers['idempotency-key'] as string | undefined
-  return { scope: projectScope(request), lane: 'live', batch, sentAtMs: parseSentAt(batch.sentAt), idempotencyKey }
+  const sentAtMs = parseSentAt(batch.sentAt)
+  return { scope: projectScope(request), lane: 'live', facts: factsOf(request), batch, sentAtMs, idempotencyKey }
 }
 
 function toBatch(body: Buffer, contentType: string): RawBatch {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { ENRICHMENT_COLUMNS } from './enrich/columns.ts'
 
 /**
  * Text in which each character is one byte of UTF-8. The hot path cuts and joins such texts as they came, because a slice costs
@@ -14,15 +15,12 @@ export const fromBytes = (bytes: ByteString): string =>
 const NOT_ASCII = /[^\0-\x7f]/
 const isAscii = (text: string) => !NOT_ASCII.test(text)
 
-type ColumnType = 'string' | 'time' | 'nullable time' | 'uint32'
+type ColumnType = 'string' | 'time' | 'nullable time' | 'uint32' | 'uint8'
 /** The columns of a table in the order of its rows. */
 export type RowColumns = readonly (readonly [string, ColumnType])[]
 
-/**
- * The columns of one event in the order in which a row holds them, as ClickHouse's RowBinary. What the sender said comes first and
- * what we add comes last, so that the first part of two copies of one event is the same bytes.
- */
-export const ROW = [
+/** What the sender said, and when we heard it. */
+const SAID = [
   ['organization_id', 'string'],
   ['project_id', 'string'],
   ['event', 'string'],
@@ -39,14 +37,28 @@ export const ROW = [
   ['received_at', 'time'],
 ] as const satisfies RowColumns
 
+const ENRICHMENT_TYPES = { String: 'string', UInt8: 'uint8', Int64: 'time' } as const
+
+/**
+ * The columns of one event in the order in which a row holds them, as ClickHouse's RowBinary. What the sender said comes first and
+ * what we add comes last, so that the first part of two copies of one event is the same bytes.
+ */
+export const ROW: RowColumns = [
+  ...SAID,
+  ...ENRICHMENT_COLUMNS.map(([name, , type]) => [name, ENRICHMENT_TYPES[type]] as const),
+]
+
 /** A row that has been read again: times as epoch milliseconds, texts as text, bags as their JSON text or empty. */
 export type RowOf<Columns extends RowColumns> = { [Column in Columns[number] as Column[0]]: Decoded[Column[1]] }
-export type EventRow = RowOf<typeof ROW>
+export type EventRow = RowOf<typeof SAID> & {
+  [Column in (typeof ENRICHMENT_COLUMNS)[number] as Column[0]]: Column[2] extends 'String' ? string : number
+}
 interface Decoded {
   string: string
   time: number
   'nullable time': number | null
   uint32: number
+  uint8: number
 }
 
 const SIZES = Array.from({ length: 16_384 }, (_, size) => encodeSize(size))
@@ -94,6 +106,7 @@ function columnEnd(bytes: Buffer, at: number, type: ColumnType): number {
   if (type === 'time') return at + 8
   if (type === 'nullable time') return at + (bytes[at] === 0 ? 9 : 1)
   if (type === 'uint32') return at + 4
+  if (type === 'uint8') return at + 1
   const { size, start } = readSize(bytes, at)
   return start + size
 }
@@ -110,7 +123,7 @@ function readSize(bytes: Buffer, at: number): { size: number; start: number } {
 }
 
 /** Reads one row of an event, given exactly its bytes. */
-export const decodeRow = (bytes: Buffer): EventRow => decodeColumns(ROW, bytes)
+export const decodeRow = (bytes: Buffer): EventRow => decodeColumns(ROW, bytes) as unknown as EventRow
 
 /** Reads one row of a table, given exactly its bytes. */
 export function decodeColumns<Columns extends RowColumns>(columns: Columns, bytes: Buffer): RowOf<Columns> {
@@ -121,6 +134,7 @@ export function decodeColumns<Columns extends RowColumns>(columns: Columns, byte
     if (type === 'string') row[name] = bytes.toString('utf8', readSize(bytes, at).start, end)
     else if (type === 'time') row[name] = Number(bytes.readBigInt64LE(at))
     else if (type === 'uint32') row[name] = bytes.readUInt32LE(at)
+    else if (type === 'uint8') row[name] = bytes.readUInt8(at)
     else row[name] = bytes[at] === 0 ? Number(bytes.readBigInt64LE(at + 1)) : null
     at = end
   }

@@ -57,7 +57,13 @@ export const BatchInput = Type.Object(
 export const EventResult = Type.Object({
   index: Type.Integer({ description: 'Position in the request.' }),
   messageId: Type.Union([Type.String(), Type.Null()]),
-  status: Type.Union([Type.Literal('accepted'), Type.Literal('duplicate'), Type.Literal('rejected')]),
+  status: Type.Union(
+    (['accepted', 'duplicate', 'rejected', 'quarantined'] as const).map((status) => Type.Literal(status)),
+    {
+      description: `accepted: new and on disk; with a \`code\` it breaks the tracking plan all the same. duplicate: accepted before.
+rejected: sending it again changes nothing. quarantined: on disk, set aside for repair, neither shown nor billed.`,
+    },
+  ),
   deduplication: Type.Optional(
     Type.Literal('none', {
       description: 'The event came without a messageId, so a retry of it could not be recognized.',
@@ -73,6 +79,7 @@ export const IngestAnswer = Type.Object(
     accepted: Type.Integer({ description: 'New events, now on disk.' }),
     duplicates: Type.Integer({ description: 'Events that were accepted before.' }),
     rejected: Type.Integer({ description: 'Events that are invalid; sending them again changes nothing.' }),
+    quarantined: Type.Integer({ description: 'Events that the tracking plan sets aside for repair.' }),
     results: Type.Array(EventResult, {
       description: 'Every event of a request of up to 100, else those that were not accepted.',
     }),
@@ -84,6 +91,7 @@ export const IngestAnswer = Type.Object(
         accepted: 1,
         duplicates: 0,
         rejected: 1,
+        quarantined: 0,
         results: [
           { index: 0, messageId: 'order-1001', status: 'accepted' },
           {

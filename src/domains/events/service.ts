@@ -1,21 +1,33 @@
 import type { ProjectScope } from '../../http/access.ts'
 import type { Metrics } from '../../infra/metrics.ts'
-import type { Admission, Admit, Verdict } from './admit.ts'
+import type { Admission, Admit } from './admit.ts'
+import { createAnswer, type Prepared } from './answer.ts'
 import type { RawBatch } from './body.ts'
 import type { Lane } from './buffer.ts'
-import { type CapturedEvent, createCapture, type Rejection } from './capture.ts'
+import { createCapture } from './capture.ts'
+import type { CapturedEvent } from './captured-event.ts'
+import { clockSkewMs } from './enrich/clock.ts'
+import type { Enricher } from './enrich/enrich.ts'
 import { allRejected, burstExceeded } from './errors.ts'
-import { messageIdOf, type PackedEvents, packEvents } from './pack.ts'
-import type { EventResult, IngestAnswer } from './schemas.ts'
+import type { Outcomes } from './outcomes.ts'
+import { packEvents } from './pack.ts'
+import type { Plan } from './plan.ts'
+import type { Rejection } from './rejection.ts'
+import type { RequestFacts } from './request-facts.ts'
+import type { IngestAnswer } from './schemas.ts'
 
 interface Dependencies {
   admit: Admit
+  enricher: Enricher
+  planOf: (scope: ProjectScope) => Promise<Plan | null>
+  outcomes: Pick<Outcomes, 'count'>
   metrics: Metrics
 }
 
 export interface IngestRequest {
   scope: ProjectScope
   lane: Exclude<Lane, 'quarantine'>
+  facts: RequestFacts
   batch: RawBatch
   sentAtMs: number | undefined
   idempotencyKey: string | undefined
@@ -28,87 +40,70 @@ export interface Ingested {
 
 export type IngestService = ReturnType<typeof createIngestService>
 
-const CONFLICT = {
-  code: 'events.conflict',
-  message: 'An event with this messageId and other content was accepted before; the first copy stands.',
-}
+export function createIngestService({ admit, enricher, planOf, outcomes, metrics }: Dependencies) {
+  const answerOf = createAnswer({ outcomes, metrics })
 
-export function createIngestService({ admit, metrics }: Dependencies) {
-  /** Takes one request: resolves once every valid event of it is on disk. Rejects with 422 when none is valid, 429, 503. */
+  /**
+   * Takes one request: resolves once every valid event of it is on disk. Rejects with 422 when none is, 429, 503, and then it may have
+   * set events aside, which are recognized when the request comes again.
+   */
   return function ingest(request: IngestRequest): Promise<Ingested> {
-    // From here on nothing refers to the request's text, so that what waits for the buffer is small.
-    return settle(request.scope, request.lane, prepare(request))
+    const { scope, lane } = request
+    // From `settle` on nothing refers to the request's text, so that what waits for the buffer is small.
+    return planOf(scope).then((plan) => settle(scope, lane, prepare(request, plan)))
   }
 
-  async function settle(scope: ProjectScope, lane: Lane, { packed, rejections }: Prepared): Promise<Ingested> {
-    const rejected = rejections.filter((rejection) => rejection !== undefined)
-    metrics.events.inc({ verdict: 'rejected' }, rejected.length)
-    if (packed.ids.length === 0) throw refusal(rejected)
-    const { verdicts, burst } = await admit(scope, lane, packed)
-    if (!verdicts) throw overBurst(burst)
-    return { answer: answerOf(packed, rejections, verdicts, metrics), burst }
+  async function settle(scope: ProjectScope, lane: Lane, prepared: Prepared): Promise<Ingested> {
+    const { taken, apart, fates } = prepared
+    if (taken.ids.length + apart.ids.length === 0) throw refusal(scope, fates)
+    const kept = await into(scope, 'quarantine', apart)
+    const stored = await into(scope, lane, taken)
+    const { burst } = taken.ids.length > 0 ? stored : kept
+    return { answer: answerOf(scope, prepared, stored.verdicts, kept.verdicts), burst }
+  }
+
+  async function into(scope: ProjectScope, lane: Lane, events: Prepared['taken']) {
+    if (events.ids.length === 0) return { verdicts: [], burst: { remaining: 0, resetMs: 0 } }
+    const { verdicts, burst } = await admit(scope, lane, events)
+    if (verdicts) return { verdicts, burst }
+    outcomes.count(scope, 'burstRefused', events.ids.length)
+    throw overBurst(burst)
+  }
+
+  function prepare({ scope, facts, batch, sentAtMs, idempotencyKey }: IngestRequest, plan: Plan | null): Prepared {
+    const receivedAtMs = Date.now()
+    const enrich = enricher.forRequest({ ...facts, clockSkewMs: clockSkewMs(sentAtMs, receivedAtMs) })
+    const capture = createCapture({ ...scope, receivedAtMs, sentAtMs, idempotencyKey, enrich, plan })
+    const taken: CapturedEvent[] = []
+    const apart: CapturedEvent[] = []
+    const fates = batch.events.map((raw, index): Prepared['fates'][number] => {
+      const captured = capture(raw, index)
+      if ('rejection' in captured) return captured
+      if ('apart' in captured) apart.push(captured.apart)
+      else taken.push(captured.event)
+      if ('apart' in captured) return { into: 'quarantine', warning: captured.warning }
+      return captured.warning ? { into: 'store', warning: captured.warning } : STORED
+    })
+    return { taken: packEvents(taken), apart: packEvents(apart), fates }
+  }
+
+  function refusal(scope: ProjectScope, fates: Prepared['fates']) {
+    const rejections = fates.map((fate) => ('rejection' in fate ? fate.rejection : undefined)).filter(isRejection)
+    metrics.events.inc({ verdict: 'rejected' }, rejections.length)
+    for (const { code } of rejections) outcomes.count(scope, `rejected:${code}`)
+    const errors = rejections.map(({ path, message }, index) => ({ path: `/${index}${path}`, message }))
+    return allRejected('No event of the request is valid; `errors` names the fault of each.', { errors })
   }
 }
 
-interface Prepared {
-  packed: PackedEvents
-  /** For each event of the request, why it was not captured, or undefined. */
-  rejections: (Rejection | undefined)[]
-}
+/** Shared, as almost every event fares like this. */
+const STORED = { into: 'store' } as const
 
-function prepare({ scope, batch, sentAtMs, idempotencyKey }: IngestRequest): Prepared {
-  const capture = createCapture({ ...scope, receivedAtMs: Date.now(), sentAtMs, idempotencyKey })
-  const captured: CapturedEvent[] = []
-  const rejections = batch.events.map((raw, index) => {
-    const outcome = capture(raw, index)
-    if ('rejection' in outcome) return outcome.rejection
-    captured.push(outcome.event)
-    return undefined
-  })
-  return { packed: packEvents(captured), rejections }
-}
-
-function answerOf(
-  packed: PackedEvents,
-  rejections: Prepared['rejections'],
-  verdicts: Verdict[],
-  metrics: Metrics,
-): IngestAnswer {
-  let position = 0
-  let duplicates = 0
-  let conflicts = 0
-  const results = rejections.map((rejection, index): EventResult => {
-    if (rejection) return rejectedResult(index, rejection)
-    const messageId = messageIdOf(packed, position)
-    const retryStable = packed.ids[position]?.retryStable
-    const verdict = verdicts[position++]
-    if (verdict === 'new' && retryStable) return { index, messageId, status: 'accepted' }
-    if (verdict === 'new') return { index, messageId, status: 'accepted', deduplication: 'none' }
-    duplicates += 1
-    if (verdict === 'duplicate') return { index, messageId, status: 'duplicate' }
-    conflicts += 1
-    return { index, messageId, status: 'duplicate', ...CONFLICT }
-  })
-  const accepted = packed.ids.length - duplicates
-  metrics.events.inc({ verdict: 'accepted' }, accepted)
-  metrics.events.inc({ verdict: 'duplicate' }, duplicates)
-  metrics.conflicts.inc(conflicts)
-  return { accepted, duplicates, rejected: results.length - packed.ids.length, results }
-}
-
-const rejectedResult = (index: number, { code, path, message, messageId }: Rejection): EventResult => ({
-  ...{ index, messageId, status: 'rejected', code },
-  message: path ? `${path}: ${message}` : message,
-})
+const isRejection = (rejection: Rejection | undefined): rejection is Rejection => rejection !== undefined
 
 function overBurst({ resetMs }: Admission['burst']) {
   const seconds = Math.max(1, Math.ceil(resetMs / 1000))
   return burstExceeded(`The organization sends more events per second than it may. Try again in ${seconds} s.`, {
     headers: { 'retry-after': String(seconds) },
   })
-}
-
-function refusal(rejections: Rejection[]) {
-  const errors = rejections.map(({ path, message }, index) => ({ path: `/${index}${path}`, message }))
-  return allRejected('No event of the request is valid; `errors` names the fault of each.', { errors })
 }

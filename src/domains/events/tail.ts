@@ -2,6 +2,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { ProjectScope } from '../../http/access.ts'
 import { type BufferEntry, bufferKeys, decodeEntry, newRows, type RawEntry, shardOf } from './buffer.ts'
+import { ENRICHMENT_COLUMNS, type Enrichment } from './enrich/columns.ts'
+import { shapeEnrichment } from './enrich/shape.ts'
 import { decodeRow, type EventRow } from './row.ts'
 
 /** An event as a live reader sees it: `id` is its place in the buffer, to resume from. */
@@ -141,6 +143,10 @@ function liveEvents(entry: BufferEntry): LiveEvent[] {
 const toIso = (ms: number) => new Date(ms).toISOString()
 const bag = (text: string): unknown => (text === '' ? {} : JSON.parse(text))
 
+function enrichmentOf(row: EventRow): Parameters<typeof shapeEnrichment>[0] {
+  return Object.fromEntries(ENRICHMENT_COLUMNS.map(([column, key]) => [key, row[column]])) as unknown as Enrichment
+}
+
 function toEvent(row: EventRow): Record<string, unknown> {
   return {
     messageId: row.message_id,
@@ -149,11 +155,13 @@ function toEvent(row: EventRow): Record<string, unknown> {
     userId: row.user_id || null,
     anonymousId: row.anonymous_id || null,
     groupId: row.group_id || null,
-    timestamp: toIso(row.timestamp),
+    timestamp: toIso(row.timestamp - row.clock_skew_ms),
     receivedAt: toIso(row.received_at),
     properties: bag(row.properties),
     traits: bag(row.traits),
     context: bag(row.context),
+    sentAt: row.sent_at === null ? null : toIso(row.sent_at),
+    ...shapeEnrichment(enrichmentOf(row)),
   }
 }
 

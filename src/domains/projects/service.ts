@@ -1,6 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import { forbidden, invalidRequest, unavailable } from '../../errors.ts'
-import { challenge, type KeyPrincipal, type Permission, type Principal, type ProjectScope } from '../../http/access.ts'
+import {
+  challenge,
+  type KeyPrincipal,
+  type Permission,
+  type Principal,
+  type ProjectScope,
+  type ProjectSettings,
+} from '../../http/access.ts'
 import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx, TenantTx } from '../../infra/postgres.ts'
@@ -131,6 +138,12 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       const row = await postgres.withTenant(organizationId, (tx) => findProject(tx, projectId))
       if (!row) throw noSuchProject()
       return toProject(row)
+    },
+
+    async ipPolicyOf({ organizationId, projectId }: ProjectScope): Promise<ProjectSettings['ipPolicy']> {
+      const row = await postgres.withTenant(organizationId, (tx) => findProject(tx, projectId))
+      if (!row) throw noSuchProject()
+      return row.ipPolicy
     },
 
     /** Changes a project. Every process acts on it within a second normally, five at the most; this one at once. */

@@ -78,7 +78,7 @@ export function createReplay({ read, door, changes }: Dependencies) {
    */
   async function storedIds(scope: ProjectScope, passing: Passing[]): Promise<Set<string>> {
     if (passing.length === 0) return new Set()
-    const times = passing.flatMap(({ item, ready }) => [ready.timestampMs, item.receivedAtMs, ...sentTimes(item)])
+    const times = passing.flatMap(({ item, ready }) => [ready.occurredAtMs, item.receivedAtMs, ...sentTimes(item)])
     const [fromMs, toMs] = [Math.max(0, Math.min(...times) - DAY_MS), Math.max(Date.now(), ...times) + DAY_MS]
     const rows = await read(
       scope,

@@ -4,6 +4,7 @@ import type { Principal, ProjectScope } from '../../http/access.ts'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import { append } from '../../infra/outbox.ts'
 import type { Postgres, TenantTx } from '../../infra/postgres.ts'
+import type { Violation } from './check.ts'
 import { createCounts } from './counts.ts'
 import { schemaFaults } from './dialect.ts'
 import { eventNotPlanned, planFull, refuseFaults, versionConflict, versionNotFound } from './errors.ts'
@@ -48,9 +49,17 @@ export function createTrackingPlansService({ postgres, clickhouse, redis, log }:
   return {
     ...reading,
     ...createWriting(postgres, reading, serving.expire),
-    planOf: serving.planOf,
     expire: serving.expire,
-    count: counts.count,
+
+    /** The plan of a project with which the door checks its events and counts what it finds; null when there is nothing to check. */
+    async planOf(scope: ProjectScope) {
+      const plan = await serving.planOf(scope)
+      if (!plan) return null
+      const { version, has, check, actionFor } = plan
+      const count = (event: string, violations: readonly Violation[]) => counts.count(scope, event, violations)
+      return { version, has, check, actionFor, count }
+    },
+
     stop: counts.stop,
     infer: createInference({ clickhouse }),
 

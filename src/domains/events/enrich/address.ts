@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
+import { IP_POLICIES } from '../../../http/access.ts'
 import { PLACE_COLUMNS } from './columns.ts'
 import { NOWHERE, type Place } from './geo.ts'
-import { type Address, IP_POLICIES, type IpPolicy, parseAddress, storedAddress } from './ip.ts'
+import { type Address, type IpPolicy, parseAddress, storedAddress } from './ip.ts'
 import { encodePart, type Part } from './part.ts'
 
 /** What is stored of an address and its place, under each policy. */

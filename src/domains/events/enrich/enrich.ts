@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { fromBytes, toBytes } from '../row.ts'
 import { createAddressReader, NO_ADDRESS, withoutPlace } from './address.ts'
 import { readBot } from './bot.ts'
 import { CLOCK_COLUMNS, type Enrichment } from './columns.ts'
@@ -6,7 +7,7 @@ import { type ContextReading, createContextReader } from './context.ts'
 import { createAgentReader } from './device.ts'
 import { createGeo, type GeoOptions } from './geo.ts'
 import { applyIpPolicy, type IpPolicy } from './ip.ts'
-import { encodePart, fromBytes, toBytes } from './part.ts'
+import { encodePart } from './part.ts'
 import type { Sender } from './sender.ts'
 
 /** What the events of one request share. */

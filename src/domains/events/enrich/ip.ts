@@ -1,8 +1,8 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import type { IP_POLICIES } from '../../../http/access.ts'
 import { isObject } from './said.ts'
 
 /** What a project stores of addresses. Whatever it is, the place is looked up with the whole address. */
-export const IP_POLICIES = ['keep', 'truncate', 'drop'] as const
 export type IpPolicy = (typeof IP_POLICIES)[number]
 
 export interface Address {

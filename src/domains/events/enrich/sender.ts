@@ -13,6 +13,9 @@ export interface Sender {
   contradicts: boolean
 }
 
+/** Where nothing is known of the request. */
+export const NO_SENDER: Sender = { ip: '', userAgent: '', isBrowser: false, contradicts: false }
+
 /**
  * A browser adds `Origin` to what a page sends to another site, and `Sec-Fetch-Site` to everything; no page can suppress them and no HTTP
  * library sends them by itself (Node's `fetch` does send `Sec-Fetch-Mode`). A user agent that begins as all browsers' do counts

@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyError, FastifyReply } from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { invalidRequest } from '../../../errors.ts'
-import { type ProjectScope, projectScope } from '../../../http/access.ts'
 import { toProblem } from '../../../http/problems.ts'
 import { problemResponses } from '../../../http/schemas.ts'
 import type { Metrics } from '../../../infra/metrics.ts'
@@ -14,7 +13,7 @@ const GIF = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA
 
 interface Options {
   /** Takes one event; rejects when it was not taken. */
-  take: (scope: ProjectScope, event: unknown) => Promise<unknown>
+  take: (request: FastifyRequest, event: unknown) => Promise<unknown>
   metrics: Metrics
 }
 
@@ -62,7 +61,7 @@ export const pixelRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { tak
     async (request, reply) => {
       const call = readData(request.query.data)
       if (!call || !SEGMENT_CALLS.includes(request.params.call)) throw invalidRequest('The pixel holds no call.')
-      await take(projectScope(request), fromSegment(call, request.params.call))
+      await take(request, fromSegment(call, request.params.call))
       return sendImage(reply)
     },
   )

@@ -7,10 +7,12 @@ import { setRateLimit } from '../../../http/security.ts'
 import { validatorCompiler } from '../../../http/validation.ts'
 import { checkCount } from '../body.ts'
 import { isStorableTime } from '../capture.ts'
+import { factsOf } from '../request-facts.ts'
 import type { IngestRequest, IngestService } from '../service.ts'
 import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
 import type { ForeignRoute, StartRoute } from './foreign.ts'
 import { readForeignBodies } from './foreign-body.ts'
+import { laneOf } from './lane.ts'
 import { POSTHOG_ROUTES } from './posthog.ts'
 import { SEGMENT_ROUTES } from './segment.ts'
 import { START_ROUTES } from './start.ts'
@@ -66,11 +68,17 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
   }
 }
 
-function ingestRequest({ toBatch }: ForeignRoute, request: FastifyRequest): IngestRequest {
+function ingestRequest({ toBatch, url }: ForeignRoute, request: FastifyRequest): IngestRequest {
   const batch = toBatch(request.body, request.headers)
   checkCount(batch)
-  const sentAtMs = readSentAt(batch.sentAt)
-  return { scope: projectScope(request), lane: 'live', batch, sentAtMs, idempotencyKey: idempotencyKey(request) }
+  return {
+    scope: projectScope(request),
+    lane: laneOf(url, request.body),
+    facts: factsOf(request),
+    batch,
+    sentAtMs: readSentAt(batch.sentAt),
+    idempotencyKey: idempotencyKey(request),
+  }
 }
 
 function startRoute(route: StartRoute, publicUrl: URL): Handled {
