@@ -106,7 +106,8 @@ function simplified(schema: JsonSchema): JsonSchema {
       ? { allOf: allOf.filter((branch) => !isUnknown(branch)) }
       : {}),
   }
-  if (type === 'object' && additionalProperties === false && !properties) result.tsType = 'Record<string, never>'
+  const isEmpty = !isObject(properties) || Object.keys(properties).length === 0
+  if (type === 'object' && additionalProperties === false && isEmpty) result.tsType = 'Record<string, never>'
   const says = ['type', 'enum', 'const', 'anyOf', 'allOf'].some((keyword) => keyword in result)
   return {
     ...(says ? result : { tsType: 'unknown' }),
