@@ -10,7 +10,8 @@ import { createPlan, NO_PLAN, type Plan, type StoredPlan } from './plan.ts'
 const KNOWN_FOR_MS = 4000
 const REFRESH_AFTER_MS = 2000
 const PROJECTS_MAX = 10_000
-const SCHEMA_BYTES_MAX = 64 * 1024 * 1024
+/** Of text; parsed and compiled it takes some fifteen times that. */
+const SCHEMA_BYTES_MAX = 8 * 1024 * 1024
 
 interface Known {
   plan: Plan | null
