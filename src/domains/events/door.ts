@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { projectScope } from '../../http/access.ts'
 import type { Pressure } from './pressure.ts'
 import { LIMITS } from './schemas.ts'
 
@@ -29,6 +30,8 @@ export function watchDoor(app: FastifyInstance, pressure: Pressure): void {
     hold(request, bytes)
     // Emitted once however the exchange ends, a client that hangs up included.
     reply.raw.once('close', () => {
+      if (request.scope && reply.raw.writableEnded && reply.statusCode < 300)
+        pressure.noteTaken(request.scope.organizationId, request.inFlightBytes)
       hold(request, 0)
     })
     done()
@@ -39,18 +42,14 @@ export function watchDoor(app: FastifyInstance, pressure: Pressure): void {
     done()
   })
 
-  app.addHook('preHandler', (request, _reply, done) => {
-    const { scope } = request
-    if (scope && takesEvents(request) && request.routeOptions.config.bodyCredential)
-      pressure.checkLate(scope.organizationId)
-    done()
+  app.addHook('onRoute', (route) => {
+    if (route.config?.bodyCredential) route.preHandler = [askAgain, route.preHandler ?? []].flat()
   })
 
-  app.addHook('onResponse', (request, reply, done) => {
-    if (request.scope && reply.statusCode < 300 && takesEvents(request))
-      pressure.noteTaken(request.scope.organizationId, request.inFlightBytes)
-    done()
-  })
+  async function askAgain(request: FastifyRequest): Promise<void> {
+    const { organizationId } = projectScope(request)
+    pressure.checkLate(organizationId)
+  }
 
   function hold(request: FastifyRequest, bytes: number): void {
     pressure.addInFlight(bytes - request.inFlightBytes)
