@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
 import t from 'tap'
+import { usageWindows } from '../../src/domains/usage/tables.ts'
 import { createClickHouse } from '../../src/infra/clickhouse.ts'
-import { createPostgres } from '../../src/infra/postgres.ts'
+import { createPostgres, type Postgres } from '../../src/infra/postgres.ts'
 import { eventually } from '../helpers/app.ts'
 import { startDeployment } from '../helpers/deployment.ts'
 import { createTenant, type TestTenant } from '../helpers/tenants.ts'
@@ -19,7 +21,7 @@ interface Ledger {
 
 t.test('every acknowledged event is there, once, after each process was killed under load', async (t) => {
   const { environment, services, startServer } = await startDeployment(t)
-  const [api, sink] = await Promise.all([startServer('api,jobs'), startServer('sink')])
+  const [api, sink, jobs] = await Promise.all([startServer('api'), startServer('sink'), startServer('jobs')])
   const postgres = createPostgres({ url: environment.METERHOUSE_POSTGRES_URL, poolMax: 2 })
   const clickhouse = createClickHouse({ url: environment.METERHOUSE_CLICKHOUSE_URL })
   t.teardown(() => Promise.all([postgres.close(), clickhouse.close()]))
@@ -38,6 +40,7 @@ t.test('every acknowledged event is there, once, after each process was killed u
     ['Redis', async () => killProcess(services.ingestRedis.pid())],
     ['ClickHouse', async () => killProcess(services.clickhouse.pid())],
     ['the sink again', sink.kill],
+    ['the counter of usage', jobs.kill],
   ]
   for (const [name, kill] of kills) {
     const before = total(ledgers)
@@ -81,8 +84,18 @@ t.test('every acknowledged event is there, once, after each process was killed u
       'no phantom',
     )
     t.equal(seen.length, unique.size, 'no duplicate')
+    const billed = () => billedEvents(postgres, tenant)
+    await eventually('the usage windows', async () => (await billed()) === unique.size, 30_000).catch(() => undefined)
+    t.equal(await billed(), unique.size, 'the usage windows hold each once')
   }
 })
+
+async function billedEvents(postgres: Postgres, { organizationId }: TestTenant): Promise<number> {
+  const [row] = await postgres.withTenant(organizationId, (tx) =>
+    tx.select({ events: sql<string>`coalesce(sum(${usageWindows.events}), 0)` }).from(usageWindows),
+  )
+  return Number(row?.events)
+}
 
 const total = (ledgers: Ledger[]) => ledgers.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0)
 
