@@ -15,8 +15,6 @@ export function dirtyKeys(shard: number) {
     revisions: `${tag}:revisions`,
     /** The highest revision that was ever given. */
     revision: `${tag}:revision`,
-    /** Who counts just now: keeps two from doing the same work, and no more than that. */
-    counter: `${tag}:counter`,
   }
 }
 
