@@ -1,7 +1,8 @@
 import t from 'tap'
 import { bufferKeys } from '../../src/domains/events/buffer.ts'
-import { groupByMonths, MONTHS_MAX } from '../../src/domains/events/months.ts'
+import { bodyOf, createMonths, MONTHS_MAX } from '../../src/domains/events/months.ts'
 import { createProgress } from '../../src/domains/events/progress.ts'
+import { readTime } from '../../src/domains/events/row.ts'
 import type { ClickHouse } from '../../src/infra/clickhouse.ts'
 import { eventually } from '../helpers/app.ts'
 import { importHistory, isDrained, liveLatencies, percentile } from '../helpers/lane-load.ts'
@@ -52,20 +53,28 @@ t.test('an import of many months is stored once per event, twelve months at most
 })
 
 t.test('rows are grouped by whole months, the same rows always the same way', (t) => {
-  const times = Array.from({ length: 400 }, (_, day) => Date.UTC(2024, 0, 1 + day * 5))
-  const groups = groupByMonths(times, (time) => time)
-  const monthsOf = (group: number[]) => new Set(group.map((time) => new Date(time).toISOString().slice(0, 7)))
+  const scope = newScope()
+  const times = Array.from({ length: 400 }, (_, index) => Date.now() - index * 5 * 86_400_000)
+  const rows = pipeline.rows(
+    scope,
+    times.map((timestamp) => ({ event: 'Old', timestamp })),
+  )
+  const grouped = () => {
+    const months = createMonths()
+    for (const row of rows) months.add(row)
+    return months.groups()
+  }
+  const groups = grouped()
+  const monthsOf = (some: Buffer[]) =>
+    new Set(some.map((row) => new Date(readTime(row, 'timestamp')).toISOString().slice(0, 7)))
   for (const group of groups) t.ok(monthsOf(group).size <= MONTHS_MAX)
   t.equal(
     groups.reduce((sum, group) => sum + monthsOf(group).size, 0),
-    monthsOf(times).size,
+    monthsOf(rows).size,
     'no month is in two groups',
   )
-  t.same(
-    groupByMonths(times, (time) => time),
-    groups,
-  )
-  t.equal(groups.flat().length, 400)
+  t.same(grouped(), groups)
+  t.equal(Buffer.concat(groups.flatMap((group) => [...bodyOf(group)])).length, Buffer.concat(rows).length)
   t.end()
 })
 

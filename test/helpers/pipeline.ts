@@ -42,6 +42,10 @@ export async function startPipeline(t: Test) {
       return (await admit(scope, lane, packEvents(captureAll(events, scope, nowMs)))).verdicts
     },
 
+    /** The rows that events become. */
+    rows: (scope: ProjectScope, events: Record<string, unknown>[]) =>
+      captureAll(events, scope, Date.now()).map(({ row }) => Buffer.from(row, 'latin1')),
+
     /** A sink over the given store. */
     sink(store: ClickHouse = clickhouse, lane: Lane = 'live', flushIntervalMs = 20, batchRowsMax = 1000) {
       const sink = createSink({

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { type BufferEntry, type Lane, newRows } from './buffer.ts'
 import { decodeColumns, type RowColumns } from './row.ts'
 
@@ -47,13 +48,17 @@ export interface Row {
   bytes: Buffer
 }
 
-export function* batchRows(batch: Batch, columns: RowColumns): Generator<Row> {
+/** All rows of a batch. Requests of the same process get their turn after each entry. */
+export async function batchRows(batch: Batch, columns: RowColumns): Promise<Row[]> {
+  const rows: Row[] = []
   for (const entry of batch.entries) {
     for (const bytes of newRows(entry, columns)) {
       const values = decodeColumns(columns, bytes) as unknown as OwnedRow
-      yield { identity: rowIdentity(values.project_id, values.message_id), values, bytes }
+      rows.push({ identity: rowIdentity(values.project_id, values.message_id), values, bytes })
     }
+    await turn()
   }
+  return rows
 }
 
 export const rowIdentity = (projectId: string, messageId: string) => `${projectId}\n${messageId}`

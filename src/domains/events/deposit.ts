@@ -5,7 +5,7 @@ import type { ClickHouse } from '../../infra/clickhouse.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { type Batch, batchBody, batchRows, type Row, rowIdentity } from './batch.ts'
 import type { Refused, SetAside } from './dead-letters.ts'
-import { groupByMonths, rowsOf, timestampOf } from './months.ts'
+import { bodyOf, createMonths, groupsOf } from './months.ts'
 import type { Pace } from './pace.ts'
 import { blame } from './store-faults.ts'
 import type { Store } from './stores.ts'
@@ -72,20 +72,22 @@ export function createDeposit(options: DepositOptions) {
   async function insertAll(batch: Batch): Promise<void> {
     try {
       if (!byMonths) return await insert(batchBody(batch.entries, columns), batch.id)
-      const groups = groupByMonths(rowsOf(batch.entries), timestampOf)
-      for (const [index, rows] of groups.entries()) await insert([Buffer.concat(rows)], groupToken(batch.id, index))
+      const groups = await groupsOf(batch.entries)
+      for (const [index, rows] of groups.entries()) await insert(bodyOf(rows), groupToken(batch.id, index))
     } catch (error) {
       if (!blamesRows(error)) throw error
-      await insertRows([...batchRows(batch, columns)], batch.id)
+      await insertRows(await batchRows(batch, columns), batch.id)
     }
   }
 
   /** Stores rows and sets aside the ones that are refused. */
   async function insertRows(rows: Row[], token: string): Promise<void> {
     const refused: Refused[] = []
-    const groups = byMonths ? groupByMonths(rows, ({ bytes }) => timestampOf(bytes)) : [rows]
-    for (const [index, group] of groups.entries()) {
-      await insertOrBisect(group, byMonths ? groupToken(token, index) : token, refused)
+    if (!byMonths) await insertOrBisect(rows, token, refused)
+    else {
+      for (const [index, group] of rowsByMonths(rows).entries()) {
+        await insertOrBisect(group, groupToken(token, index), refused)
+      }
     }
     await setAside(refused)
     for (const { row } of refused) dead.add(row.identity)
@@ -94,7 +96,7 @@ export function createDeposit(options: DepositOptions) {
   /** Halves a refused batch until the rows at fault stand alone; only those leave, the rest is stored. */
   async function insertOrBisect(rows: Row[], token: string, refused: Refused[]): Promise<void> {
     try {
-      await insert([Buffer.concat(rows.map((row) => row.bytes))], token)
+      await insert(bodyOf(rows.map((row) => row.bytes)), token)
     } catch (error) {
       if (!blamesRows(error)) throw error
       const [row] = rows
@@ -127,7 +129,7 @@ export function createDeposit(options: DepositOptions) {
 
   /** The rows of a batch that ClickHouse does not hold, by identity, copies that a merge has already joined included. */
   async function absentRows(batch: Batch): Promise<Row[]> {
-    const rows = [...batchRows(batch, columns)]
+    const rows = await batchRows(batch, columns)
     const times = rows.map(({ values }) => values.received_at).sort((left, right) => left - right)
     const result = await clickhouse.client.query({
       query: `SELECT project_id, message_id FROM ${table}
@@ -146,6 +148,14 @@ export function createDeposit(options: DepositOptions) {
     }
     return rows.filter((row) => !stored.has(row.identity) && !dead.has(row.identity))
   }
+}
+
+/** As `groupsOf`, of rows that have been read. */
+function rowsByMonths(rows: readonly Row[]): Row[][] {
+  const rowOf = new Map(rows.map((row) => [row.bytes, row]))
+  const months = createMonths()
+  for (const { bytes } of rows) months.add(bytes)
+  return months.groups().map((group) => group.map((bytes) => rowOf.get(bytes)).filter((row) => row !== undefined))
 }
 
 const columnName = ([name]: readonly [string, unknown]) => name
