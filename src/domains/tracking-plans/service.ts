@@ -38,6 +38,7 @@ export function createCheckingService({ readPlan, clickhouse, redis, log }: Depe
       return { version, has, check, actionFor, count }
     },
 
+    count: counts.count,
     stop: counts.stop,
     infer: createInference({ clickhouse }),
 
