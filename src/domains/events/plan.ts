@@ -1,12 +1,28 @@
-import type { Plan as TrackingPlan, Violation } from '../tracking-plans/index.ts'
 import type { EventFields } from './plain-body.ts'
 import type { KeptApart } from './quarantine-row.ts'
 import { type ByteString, fromBytes } from './row.ts'
+import type { Violation } from './violation.ts'
 
-/** What the door asks a tracking plan. */
-export type Plan = Pick<TrackingPlan, 'version' | 'has' | 'check' | 'actionFor'> & {
+/** A violation as a plan finds it; `field` is what the plan counts it by. */
+type PlanViolation = Violation & { field: string }
+
+/** What the door asks a tracking plan. The domain that keeps plans reads events, so it is not imported here. */
+export interface Plan {
+  version: number
+  /** Whether an event of this name has a schema; of any other only the name and the type are looked at. */
+  has: (event: string) => boolean
+  check: (event: PlannedEvent) => PlanViolation[] | null
+  actionFor: (violations: readonly PlanViolation[]) => 'observe' | 'warn' | 'quarantine' | 'reject'
   /** Counts violations for whoever reads the plan. */
-  count: (event: string, violations: readonly Violation[]) => void
+  count: (event: string, violations: readonly PlanViolation[]) => void
+}
+
+interface PlannedEvent {
+  event: string
+  type: string
+  properties?: Record<string, unknown> | undefined
+  traits?: Record<string, unknown> | undefined
+  context?: Record<string, unknown> | undefined
 }
 
 /** What a plan says of an event that breaks it; its first violation is the one that the sender is told. */

@@ -68,12 +68,12 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
   }
 }
 
-function ingestRequest({ toBatch, url }: ForeignRoute, request: FastifyRequest): IngestRequest {
+function ingestRequest({ toBatch }: ForeignRoute, request: FastifyRequest): IngestRequest {
   const batch = toBatch(request.body, request.headers)
   checkCount(batch)
   return {
     scope: projectScope(request),
-    lane: laneOf(url, request.body),
+    lane: laneOf(request.routeOptions.url ?? '', request.body),
     facts: factsOf(request),
     batch,
     sentAtMs: readSentAt(batch.sentAt),
