@@ -120,7 +120,7 @@ t.test('an id may hold any characters', async (t) => {
 t.test('an event that was set aside for repair is reported as quarantined', async (t) => {
   const admit = createAdmission({ redis: app.ingestRedis, ...config.ingest })
   const kept = keptApart({ event: 'Order', messageId: 'aside' })
-  await admit(alpha, 'quarantine', packEvents([captureApart(alpha, kept)]))
+  await admit(alpha, 'quarantine', packEvents([captureApart(alpha, kept)], Date.now()))
   t.match(await receiptOf(alpha, 'aside'), { messageId: 'aside', status: 'quarantined' })
   t.same(await receiptOf(beta, 'aside'), { messageId: 'aside', status: 'unknown' })
   await send(alpha, [{ event: 'Order', messageId: 'aside' }])

@@ -39,7 +39,7 @@ export async function startPipeline(t: Test) {
 
     /** Admits events through the real door; resolves to the verdicts. */
     async send(scope: ProjectScope, events: Record<string, unknown>[], nowMs = Date.now(), lane: Lane = 'live') {
-      return (await admit(scope, lane, packEvents(captureAll(events, scope, nowMs)))).verdicts
+      return (await admit(scope, lane, packEvents(captureAll(events, scope, nowMs), nowMs))).verdicts
     },
 
     /** The rows that events become. */

@@ -28,7 +28,14 @@ export function keptApart(
 /** Puts events into a tenant's quarantine as the door does, and waits until its sink has stored them. */
 export async function quarantine(app: FastifyInstance, config: Config, tenant: TestTenant, kept: KeptApart[]) {
   const admit = createAdmission({ redis: app.ingestRedis, ...config.ingest })
-  const { verdicts } = await admit(tenant, 'quarantine', packEvents(kept.map((item) => captureApart(tenant, item))))
+  const { verdicts } = await admit(
+    tenant,
+    'quarantine',
+    packEvents(
+      kept.map((item) => captureApart(tenant, item)),
+      Date.now(),
+    ),
+  )
   await eventually('the storage of the quarantine', async () => {
     const { total } = (await app.inject(authorized(tenant.apiKey, { url: `${quarantineUrl(tenant)}/summary` }))).json()
     return total >= kept.length

@@ -38,7 +38,12 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
   redis.defineCommand('admit', { numberOfKeys: 4, lua: SCRIPT })
   const admit = (redis as unknown as { admitBuffer: AdmitCommand }).admitBuffer.bind(redis)
 
-  async function admitGroup(scope: ProjectScope, lane: Lane, requests: PackedEvents[]): Promise<Admission[]> {
+  async function admitGroup(
+    scope: ProjectScope,
+    lane: Lane,
+    month: string,
+    requests: PackedEvents[],
+  ): Promise<Admission[]> {
     const { organizationId, projectId } = scope
     const keys = bufferKeys(shardOf(organizationId, shards), lane)
     const { rows, marks, hours } = joinPacked(requests)
@@ -47,7 +52,7 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
         keys.stream,
         `${keys.marks}${projectId}:`,
         keys.burst + organizationId,
-        keys.accepted + new Date().toISOString().slice(0, 7),
+        keys.accepted + month,
         deduplicationWindowMs,
         eventsPerSecond,
         organizationId,
@@ -73,7 +78,9 @@ export function createAdmission({ redis, shards, deduplicationWindowMs, eventsPe
   })
 
   return (scope: ProjectScope, lane: Lane, events: PackedEvents): Promise<Admission> =>
-    groups.add(`${lane}\n${scope.projectId}`, events, (requests) => admitGroup(scope, lane, requests))
+    groups.add(`${lane}\n${scope.projectId}\n${events.month}`, events, (requests) =>
+      admitGroup(scope, lane, events.month, requests),
+    )
 }
 export type Admit = ReturnType<typeof createAdmission>
 

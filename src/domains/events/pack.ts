@@ -16,13 +16,15 @@ export interface PackedEvents {
   marks: Buffer
   /** The hours that the events touch, for whoever keeps sums by the hour. */
   hours: number[]
+  /** The month of receipt in UTC, `2026-01`, by which they are counted. */
+  month: string
 }
 
 const IDENTITY_BYTES = 16
 const MARK_BYTES = 24
 const HOUR_MS = 3_600_000
 
-export function packEvents(events: readonly CapturedEvent[]): PackedEvents {
+export function packEvents(events: readonly CapturedEvent[], receivedAtMs: number): PackedEvents {
   const rows = Buffer.from(events.map(({ row }) => row).join(''), 'latin1')
   const marks = Buffer.allocUnsafe(events.length * MARK_BYTES)
   const hours = new Set<number>()
@@ -39,7 +41,23 @@ export function packEvents(events: readonly CapturedEvent[]): PackedEvents {
     at += MARK_BYTES
     rowStart += row.length
   }
-  return { ids, rows, marks, hours: [...hours] }
+  return { ids, rows, marks, hours: [...hours], month: monthOf(receivedAtMs) }
+}
+
+let lastMonth = { fromMs: 0, toMs: 0, name: '' }
+
+/** Asked for each request, so the answer is kept while it holds. */
+function monthOf(ms: number): string {
+  if (ms < lastMonth.fromMs || ms >= lastMonth.toMs) {
+    const date = new Date(ms)
+    const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()]
+    lastMonth = {
+      fromMs: Date.UTC(year, month),
+      toMs: Date.UTC(year, month + 1),
+      name: date.toISOString().slice(0, 7),
+    }
+  }
+  return lastMonth.name
 }
 
 /** The messageId of one of the packed events. */
@@ -49,7 +67,7 @@ export function messageIdOf({ ids, rows }: PackedEvents, position: number): stri
 }
 
 /** What several requests give to the buffer as one. */
-export function joinPacked(packed: readonly PackedEvents[]): Omit<PackedEvents, 'ids'> {
+export function joinPacked(packed: readonly PackedEvents[]): Omit<PackedEvents, 'ids' | 'month'> {
   if (packed.length === 1 && packed[0]) return packed[0]
   return {
     rows: Buffer.concat(packed.map(({ rows }) => rows)),

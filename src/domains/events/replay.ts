@@ -54,7 +54,7 @@ export function createReplayDoor({ admit, enricher, planOf, ipPolicyOf }: Depend
     /** Resolves once every event is on disk or known. Takes nothing when it rejects with 429 or 503. */
     async admit(scope: ProjectScope, ready: readonly CapturedEvent[]): Promise<Verdict[]> {
       if (ready.length === 0) return []
-      const { verdicts, burst } = await admit(scope, 'live', packEvents(ready))
+      const { verdicts, burst } = await admit(scope, 'live', packEvents(ready, Date.now()))
       if (verdicts) return verdicts
       const seconds = Math.max(1, Math.ceil(burst.resetMs / 1000))
       throw burstExceeded(`The organization sends more events per second than it may. Try again in ${seconds} s.`, {

@@ -84,7 +84,7 @@ export function createIngestService({ admit, enricher, planOf, outcomes, metrics
       if ('apart' in captured) return { into: 'quarantine', warning: captured.warning }
       return captured.warning ? { into: 'store', warning: captured.warning } : STORED
     })
-    return { taken: packEvents(taken), apart: packEvents(apart), fates }
+    return { taken: packEvents(taken, receivedAtMs), apart: packEvents(apart, receivedAtMs), fates }
   }
 
   function refusal(scope: ProjectScope, fates: Prepared['fates']) {
