@@ -28,6 +28,9 @@ t.test('an import of many months is stored once per event, twelve months at most
   const [alpha, beta] = [newScope(), newScope()]
   const expected = await importHistory(pipeline, alpha, 600, 36)
   await importHistory(pipeline, beta, 60, 36)
+  const completeThrough = createProgress({ redis, shards: 1 })
+  const importedAt = Date.now()
+  t.ok((await completeThrough(beta)).getTime() < importedAt, 'what waits is not called complete')
   let inserts = 0
   // The answer of the second insert is lost, so that the groups after it are stored after a doubt.
   const sink = pipeline.sink(
@@ -49,6 +52,7 @@ t.test('an import of many months is stored once per event, twelve months at most
   t.same(seen, expected.sort())
   t.equal(written.length, expected.length, 'and nothing was written twice')
   t.equal((await pipeline.stored(beta)).seen.length, 60)
+  t.ok((await completeThrough(beta)).getTime() >= importedAt)
   t.equal(await redis.xlen(importKeys.stream), 0, 'what is stored of an import is freed at once')
 })
 

@@ -297,3 +297,17 @@ t.test('a change says what it is about, and a mapping touches neither identity n
   }
   t.equal(({} as { x?: unknown }).x, undefined)
 })
+
+t.test('a discard that crosses a replay does not hide that the event was taken', async (t) => {
+  const [alpha] = await createTwoTenants(app)
+  await quarantine(app, config, alpha, [keptApart(order('y-1', {}))])
+  const { client } = app.clickhouse
+  const command = client.command.bind(client)
+  client.command = async (params) => {
+    client.command = command
+    t.match(await post(alpha, '/replay', { filter: {} }), { replayed: 1 })
+    return command(params)
+  }
+  await post(alpha, '/discard', { filter: {} })
+  t.equal(await statusOf(alpha, 'y-1'), 'replayed')
+})
