@@ -32,6 +32,11 @@ export const EnvironmentSchema = Type.Object(
       64,
       'Processes of the role api on one port. From 2 on, the other roles share one process more.',
     ),
+    METERHOUSE_FAILPOINTS: Type.String({
+      default: '',
+      pattern: '^([a-z.-]+=(kill|stop|error|delay)(:[0-9]+)?(@[0-9]+)?(,(?!$)|$))*$',
+      description: 'Faults at named places of the code, for npm run faults; development mode only. name=kill@3,…',
+    }),
     METERHOUSE_TRUST_PROXY: Type.Boolean({
       default: false,
       description: 'true behind a proxy that sets X-Forwarded-For.',
@@ -185,6 +190,9 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   if (environment.METERHOUSE_PROCESSES > 1 && !roles.includes('api')) {
     faults.push('METERHOUSE_PROCESSES multiplies the role api, which METERHOUSE_ROLES does not name')
   }
+  if (environment.METERHOUSE_MODE === 'production' && environment.METERHOUSE_FAILPOINTS !== '') {
+    faults.push('METERHOUSE_FAILPOINTS makes the process fail on purpose and is taken in development mode only')
+  }
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(group(environment, roles))
 }
@@ -217,6 +225,7 @@ function group(env: Environment, roles: Role[]) {
     mode: env.METERHOUSE_MODE,
     roles,
     processes: env.METERHOUSE_PROCESSES,
+    failpoints: env.METERHOUSE_FAILPOINTS,
     http: {
       host: env.METERHOUSE_HOST,
       port: env.PORT,

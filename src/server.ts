@@ -2,11 +2,13 @@ import cluster from 'node:cluster'
 import { pino } from 'pino'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { loggerOptions } from './http/request-log.ts'
+import { armFailpoints } from './infra/failpoints.ts'
 import { announceStart } from './infra/siblings.ts'
 import { runProcesses } from './processes.ts'
 
 // The process: everything with a side effect that is not a request happens here.
 const config = readConfig()
+armFailpoints(config.failpoints, (signal) => process.kill(process.pid, signal))
 const logger = loggerOptions(config.log, process.stdout.isTTY === true)
 if (config.processes > 1) superviseProcesses()
 else await serve()

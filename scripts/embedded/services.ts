@@ -64,7 +64,8 @@ export async function startServices(options: ServicesOptions) {
 
 type Start = <T extends SupervisedProcess>(name: ServiceName, starter: () => Promise<T>) => Promise<T | undefined>
 
-function startEach({ dataDirectory, log, signal }: ServicesOptions, start: Start) {
+function startEach({ dataDirectory, log, signal, restartPauseMaxMs }: ServicesOptions, start: Start) {
+  const surroundings = { log, signal, restartPauseMaxMs }
   const secrets = openSecrets(dataDirectory)
   const directory = (name: string) => join(dataDirectory, name)
   let binary: Promise<RedisBinary> | undefined
@@ -75,19 +76,18 @@ function startEach({ dataDirectory, log, signal }: ServicesOptions, start: Start
       directory: directory(`redis-${purpose}`),
       password,
       purpose,
-      log,
-      signal,
+      ...surroundings,
     })
   }
   return {
     postgres: start('postgres', () =>
-      startPostgres({ directory: directory('postgres'), secrets, durability: 'durable', log, signal }),
+      startPostgres({ directory: directory('postgres'), secrets, durability: 'durable', ...surroundings }),
     ),
     clickhouse: start('clickhouse', () =>
-      startClickhouse({ directory: directory('clickhouse'), password: secrets.clickhouse, log, signal }),
+      startClickhouse({ directory: directory('clickhouse'), password: secrets.clickhouse, ...surroundings }),
     ),
     redis: start('redis', () => redis('general', secrets.redis)),
     ingestRedis: start('ingestRedis', () => redis('ingest', secrets.ingestRedis)),
-    mailbox: start('mailbox', () => startMailbox({ directory: directory('mailbox'), log, signal })),
+    mailbox: start('mailbox', () => startMailbox({ directory: directory('mailbox'), ...surroundings })),
   }
 }

@@ -21,10 +21,12 @@ export interface Surroundings {
   log: (line: string) => void
   /** Gives up a start that is under way. */
   signal?: AbortSignal
+  /** Longest pause before a process that ended by itself is started again. */
+  restartPauseMaxMs?: number
 }
 
 const firstRetryMs = 200
-const lastRetryMs = 10_000
+const defaultRestartPauseMaxMs = 10_000
 /** A process that served this long is no longer counted as one that fails again and again. */
 const steadyAfterMs = 30_000
 
@@ -43,7 +45,8 @@ export async function superviseProcess(plan: ProcessPlan, surroundings: Surround
   }
 
   async function keepAlive(): Promise<void> {
-    for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, lastRetryMs)) {
+    const waitMaxMs = surroundings.restartPauseMaxMs ?? defaultRestartPauseMaxMs
+    for (let waitMs = Math.min(firstRetryMs, waitMaxMs); ; waitMs = Math.min(waitMs * 2, waitMaxMs)) {
       await current.exited
       if (stopping.signal.aborted) return
       if (Date.now() - current.startedAt > steadyAfterMs) waitMs = firstRetryMs

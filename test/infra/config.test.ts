@@ -108,6 +108,15 @@ t.test('production does not start with the secret that everybody knows', async (
   t.same(faultsOf({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }), [])
 })
 
+t.test('production does not start with a fault that somebody asked for', async (t) => {
+  const asked = { METERHOUSE_FAILPOINTS: 'sink.sealed=kill@3,lease.acquired=delay:50' }
+  t.match(faultsOf({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET, ...asked }), [/^METERHOUSE_FAILPOINTS /])
+  t.equal(loadConfig({ ...DEVELOPMENT, ...asked }).failpoints, asked.METERHOUSE_FAILPOINTS)
+  for (const text of ['sink.sealed', 'sink.sealed=explode', 'a=kill,', 'a=kill@']) {
+    t.match(faultsOf({ ...DEVELOPMENT, METERHOUSE_FAILPOINTS: text }), [/^METERHOUSE_FAILPOINTS: /], text)
+  }
+})
+
 t.test('production is what nobody has asked for', async (t) => {
   t.equal(loadConfig({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }).mode, 'production')
 })
@@ -155,7 +164,17 @@ t.test('an environment with the required variables alone gives the documented de
 
 /** The order of .env.example. A variable that is in no group fails the first test below. */
 const GROUPS = {
-  Server: ['PORT', 'HOST', 'PUBLIC_URL', 'MODE', 'ROLES', 'PROCESSES', 'TRUST_PROXY', 'SHUTDOWN_TIMEOUT_MS'],
+  Server: [
+    'PORT',
+    'HOST',
+    'PUBLIC_URL',
+    'MODE',
+    'ROLES',
+    'PROCESSES',
+    'TRUST_PROXY',
+    'SHUTDOWN_TIMEOUT_MS',
+    'FAILPOINTS',
+  ],
   Secrets: ['JWT_SECRET', 'METRICS_TOKEN'],
   Logs: ['LOG_LEVEL', 'LOG_FORMAT'],
   Postgres: ['POSTGRES_URL', 'POSTGRES_POOL_MAX', 'POSTGRES_OWNER_URL'],

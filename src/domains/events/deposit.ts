@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ClickHouseError } from '@clickhouse/client'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
+import { failpoint } from '../../infra/failpoints.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { type Batch, batchBody, batchRows, type Row, rowIdentity } from './batch.ts'
 import type { Refused, SetAside } from './dead-letters.ts'
@@ -51,7 +52,9 @@ export function createDeposit(options: DepositOptions) {
       try {
         if (!doubt) return await insertAll(batch)
         metrics.sinkDoubts.inc()
+        failpoint('deposit.doubting')
         const absent = await absentRows(batch)
+        log.info({ batch: batch.id, rows: batch.rows, absent: absent.length, attempt }, 'a doubtful batch was probed')
         if (absent.length === 0) return
         // The first try repeats the batch's own token: should the doubtful insert still land, one of the two is dropped. A token
         // that was accepted although rows are missing is poisoned, so later tries use fresh ones.
@@ -117,6 +120,7 @@ export function createDeposit(options: DepositOptions) {
   }
 
   function insert(body: Iterable<Buffer>, token: string): Promise<void> {
+    failpoint('deposit.sending')
     const settings = {
       async_insert: 0,
       insert_deduplicate: 1,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { failpoint } from '../../infra/failpoints.ts'
 import { bufferKeys, type Lane } from './buffer.ts'
 import { dirtyKeys, markDirtyLua } from './dirty.ts'
 
@@ -60,6 +61,7 @@ export async function acquireLease(redis: Redis, shard: number, lane: Lane = 'li
   const holder = randomUUID()
   const epoch = Number(await redis.eval(ACQUIRE, 2, keys.lease, keys.epoch, holder, TTL_MS))
   if (epoch === 0) return null
+  failpoint('lease.acquired')
 
   const timer = setInterval(() => {
     redis.eval(RENEW, 1, keys.lease, holder, TTL_MS).catch(() => {

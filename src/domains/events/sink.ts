@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
+import { failpoint } from '../../infra/failpoints.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { planBatch, type SealedRecord } from './batch.ts'
 import { type BufferEntry, bufferKeys, decodeEntry, type Lane, type RawEntry } from './buffer.ts'
@@ -97,13 +98,17 @@ export function createSink(options: SinkOptions) {
     const { epoch } = lease
     const deposit = createDeposit({ clickhouse, store, byMonths, pace, setAside, epoch, metrics, log, signal })
     const save = async (entries: BufferEntry[], doubtful: boolean) => {
+      failpoint('sink.gathered')
       const batch = planBatch(shard, lane, entries)
       const sealedAt = performance.now()
       const record: SealedRecord = { first: batch.first, last: batch.last }
       await lease.seal(JSON.stringify(record))
+      failpoint('sink.sealed')
       await deposit(batch, doubtful)
+      failpoint('sink.stored')
       // What waits for repair is not counted.
       await lease.advance(batch.last, lane === 'quarantine' ? [] : touchedHours(entries))
+      failpoint('sink.released')
       metrics.batchRows.observe(batch.rows)
       metrics.batchSeconds.observe((performance.now() - sealedAt) / 1000)
       await trim(batch)
