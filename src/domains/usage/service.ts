@@ -22,8 +22,8 @@ const LATENESS_MS = 2 * HOUR_MS
 const MARKS_READ_MAX = 5000
 const MARKS_COUNTED_MAX = 500
 const MARKS_AT_CLOSING_MAX = 20_000
-/** After a count a project rests for a multiple of the time that it took, so that one large project takes a share and not all. */
-const REST_FACTOR = 4
+/** After a count a project rests for a multiple of the time that it took, so that one large project takes a twentieth of a core. */
+const REST_FACTOR = 19
 const REST_MAX_MS = 60_000
 const REST_AFTER_FAILURE_MS = 2000
 

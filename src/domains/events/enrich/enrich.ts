@@ -74,7 +74,7 @@ export function createEnricher(options: GeoOptions) {
   }
 
   return {
-    /** Reads the files of places ahead of their first need. */
+    /** Reads the file of places that almost every address needs ahead of time. */
     warm: geo.warm,
 
     /** The enrichment of an event with this parsed context. */

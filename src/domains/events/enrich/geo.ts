@@ -28,7 +28,7 @@ export interface GeoOptions {
 
 /**
  * Where an address is, by the city files of DB-IP (CC BY 4.0). A file is read into memory when the first address of its kind needs it:
- * 63 MB for IPv4 and 71 MB for IPv6, outside of the heap. `warm` does that ahead of time without holding up the process; a look-up that
+ * 63 MB for IPv4 and 71 MB for IPv6, outside of the heap. `warm` does that for IPv4 ahead of time without holding up the process; a look-up that
  * comes before it is done reads the file itself, so that no event misses its place.
  */
 export function createGeo({ directory = DIRECTORY, onFault }: GeoOptions) {
@@ -61,12 +61,10 @@ export function createGeo({ directory = DIRECTORY, onFault }: GeoOptions) {
     },
 
     async warm(): Promise<void> {
-      for (const version of [4, 6] as const) {
-        if (readers.has(version)) continue
-        // A file that cannot be read is reported by the look-up that needs it.
-        const bytes = await readFile(new URL(FILES[version], directory)).catch(() => undefined)
-        if (bytes) opened(version, () => bytes)
-      }
+      if (readers.has(4)) return
+      // A file that cannot be read is reported by the look-up that needs it.
+      const bytes = await readFile(new URL(FILES[4], directory)).catch(() => undefined)
+      if (bytes) opened(4, () => bytes)
     },
   }
 }
