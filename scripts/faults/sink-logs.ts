@@ -27,7 +27,7 @@ export function readSinkLogs(logFiles: string[]): ProbeCounts {
     failpoints: failpointsPassed(logFiles),
   }
   for (const line of logFiles.flatMap((file) => readFileSync(file, 'utf8').split('\n'))) {
-    if (line.includes('another sink has taken the shard over')) counts.fenced += 1
+    if (line.includes('another sink has taken the lane over')) counts.fenced += 1
     if (!line.includes('a doubtful batch was probed')) continue
     const { rows, absent, attempt } = JSON.parse(line) as { rows: number; absent: number; attempt: number }
     counts.probes += 1

@@ -48,31 +48,44 @@ local inCurrent = redis.call('HMGET', current, unpack(identities))
 local inPrevious = {}
 if redis.call('EXISTS', previous) == 1 then inPrevious = redis.call('HMGET', previous, unpack(identities)) end
 
-local verdicts, fresh, seen, freshCount = {}, {}, {}, 0
+local function fingerprint(i)
+  return string.sub(marks, (i - 1) * MARK_BYTES + IDENTITY_BYTES + 1, i * MARK_BYTES)
+end
+
+local verdicts, fresh, freshCount = {}, {}, 0
 for i = 1, count do
+  local known = inCurrent[i] or inPrevious[i]
   if refused[i] then
     verdicts[i] = 'x'
+  elseif not known then
+    freshCount = freshCount + 1
+    fresh[freshCount * 2 - 1] = identities[i]
+    fresh[freshCount * 2] = fingerprint(i)
+    verdicts[i] = '1'
+  elseif known == fingerprint(i) then
+    verdicts[i] = '0'
   else
+    verdicts[i] = 'c'
+  end
+end
+
+if freshCount > 0 and redis.call('HSET', current, unpack(fresh)) < freshCount then
+  -- Some are copies of each other, which is rare: the first of them stands, and its content is what is remembered.
+  local first = {}
+  for i = 1, count do
     local identity = identities[i]
-    local fingerprint = string.sub(marks, (i - 1) * MARK_BYTES + IDENTITY_BYTES + 1, i * MARK_BYTES)
-    local known = inCurrent[i] or inPrevious[i] or seen[identity]
-    if not known then
-      seen[identity] = fingerprint
-      fresh[#fresh + 1] = identity
-      fresh[#fresh + 1] = fingerprint
-      freshCount = freshCount + 1
-      verdicts[i] = '1'
-    elseif known == fingerprint then
-      verdicts[i] = '0'
-    else
-      verdicts[i] = 'c'
+    if verdicts[i] == '1' and not first[identity] then
+      first[identity] = fingerprint(i)
+      redis.call('HSET', current, identity, first[identity])
+    elseif verdicts[i] == '1' then
+      freshCount = freshCount - 1
+      if first[identity] == fingerprint(i) then verdicts[i] = '0' else verdicts[i] = 'c' end
     end
   end
 end
 
 local verdict = table.concat(verdicts)
 if freshCount > 0 then
-  redis.call('HSET', current, unpack(fresh))
   redis.call('PEXPIRE', current, windowMs * 2)
   local mask = ''
   if freshCount < count then mask = string.gsub(verdict, '[^1]', '0') end
