@@ -141,3 +141,30 @@ t.test('history that is imported takes its own lane and ends in the same store',
   t.match(stored, [{ event: 'Imported', timestampMs: Date.parse('2024-05-01T10:00:00Z') }])
   await eventually('the lane', async () => (await app.ingestRedis.keys('*:import:cursor')).length > 0)
 })
+
+t.test(
+  'copies within one request are one event: the first stands, and it is what later copies are held against',
+  async (t) => {
+    const [alpha, beta] = await createTwoTenants(app)
+    const one = { event: 'Twice', messageId: 'twice', properties: { total: 1 } }
+    const other = { ...one, properties: { total: 2 } }
+    const statuses = async (tenant: TestTenant, payload: object) =>
+      (await send(tenant, payload))
+        .json()
+        .results.map(({ status, code }: { status: string; code?: string }) => [status, code ?? ''].join(' ').trim())
+    t.same(await statuses(alpha, [one, one, other, { event: 'Once', messageId: 'once' }]), [
+      'accepted',
+      'duplicate',
+      'duplicate events.conflict',
+      'accepted',
+    ])
+    t.same(await statuses(alpha, [one]), ['duplicate'])
+    t.same(await statuses(alpha, [other]), ['duplicate events.conflict'])
+    t.same(
+      await statuses(beta, [other, one]),
+      ['accepted', 'duplicate events.conflict'],
+      'the other tenant has its own',
+    )
+    t.match(await eventOf(alpha, 'Twice'), { properties: { total: 1 } })
+  },
+)
