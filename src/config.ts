@@ -102,7 +102,7 @@ export const EnvironmentSchema = Type.Object(
       'Wrong keys from one address, with no good one between, after which a process turns it away from ingestion for a while.',
     ),
     METERHOUSE_SINK_FLUSH_INTERVAL_MS: integer(500, 10, 60_000, 'Longest time that the sink gathers a batch.'),
-    METERHOUSE_SINK_BATCH_ROWS_MAX: integer(20_000, 1, 50_000, 'Most rows in one ClickHouse insert.'),
+    METERHOUSE_SINK_BATCH_ROWS_MAX: integer(50_000, 1, 50_000, 'Most rows in one ClickHouse insert.'),
     METERHOUSE_BUFFER_TAIL_SECONDS: integer(
       60,
       0,

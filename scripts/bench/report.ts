@@ -35,9 +35,10 @@ export function tableOf(rows: readonly Row[]): string {
   return [line(cells[0] ?? []), rule, ...cells.slice(1).map(line)].join('\n')
 }
 
-const EXPLANATION = `Accepted: acknowledged, which is on disk. Stored: acknowledged and queryable, until the last event was. Share: accepted, as a part
-of what a bare Fastify route takes that only parses and validates the same bodies. Latencies are at half of the accepted rate, in an open
-loop. CPU counts every process from the first send until everything is queryable, the load generator's own excepted.`
+const EXPLANATION = `Accepted: admitted and on disk, while the sink is held, as if it ran on another machine; share: of what a bare Fastify route takes
+that only parses and validates the same bodies. Stored: sustained with everything on this machine, the load generator included, until the
+last event was queryable. Latencies are at half of that rate, in an open loop; queryable counts from the acknowledgement. CPU is that of the
+stored run, every process from the first send until everything is queryable, without the generator.`
 
 /** Writes `bench/latest.json` and `bench/latest.md` into the data directory; returns the folder. */
 export function writeReport(rows: readonly Row[], dataDirectory: string): string {

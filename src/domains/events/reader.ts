@@ -14,7 +14,7 @@ interface ReaderOptions {
 }
 
 const SCRIPT = readFileSync(new URL('read.lua', import.meta.url), 'utf8')
-const BYTES_MAX = 16 * 1024 * 1024
+const BYTES_MAX = 32 * 1024 * 1024
 const IDLE_BLOCK_MS = 1000
 
 type ReadCommand = (stream: string, after: string, bytes: number, rows: number) => Promise<RawEntry[]>
