@@ -158,7 +158,7 @@ t.test('an environment with the required variables alone gives the documented de
       tailMs: 60_000,
       bufferBytesMax: 0,
     },
-    sink: { flushIntervalMs: 500, batchRowsMax: 20_000 },
+    sink: { flushIntervalMs: 500, batchRowsMax: 50_000 },
   })
 })
 
