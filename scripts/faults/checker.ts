@@ -84,12 +84,13 @@ async function storedIds({ clickhouseUrl }: Stack, { projectId }: Organization) 
 
 /** What admission counted in Redis, in the same step as it queued, over all months. */
 async function acceptedCounter({ buffer }: Stack, { organizationId }: Organization): Promise<number> {
-  const keys = await buffer.keys('mh:*accepted:*')
+  const keys = await buffer.keys('mh:{*}:accepted:*')
   const counts = await Promise.all(keys.map((key) => buffer.hget(key, organizationId)))
   return counts.reduce((sum, count) => sum + Number(count ?? 0), 0)
 }
 
-const WINDOWS_TIMEOUT_MS = 30_000
+/** Longer than the rest that the recount of a large project takes. */
+const WINDOWS_TIMEOUT_MS = 150_000
 
 /** The recomputed windows of the bill, once they have settled; nothing where this version has none. */
 async function usageWindows(

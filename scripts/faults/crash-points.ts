@@ -23,6 +23,23 @@ export function sinkDies(name: Failpoint, action: (scene: Scene) => string = atP
   }
 }
 
+/** The process that keeps the bill dies at a named place of a recount. */
+export function jobsDie(name: Failpoint) {
+  return async (scene: Scene): Promise<void> => {
+    const [jobs] = scene.stack.jobs
+    if (!jobs) throw new Error('there is a jobs process')
+    await strike(scene, jobs.slot.name, async () => {
+      const before = jobs.slot.starts()
+      jobs.slot.armNext(`${name}=kill`)
+      const kills = killMember(jobs) ? 1 : 0
+      await until(() => jobs.slot.starts() > before, DEATH_TIMEOUT_MS)
+      const landed = await jobs.slot.ends(DEATH_TIMEOUT_MS)
+      return { kills: kills + (landed ? 1 : 0), landed }
+    })
+    await calm(scene)
+  }
+}
+
 /** The sink dies after writing a range down; its heir dies while it finds out what became of it; the next one finishes. */
 export async function probeDies(scene: Scene): Promise<void> {
   const [victim, heir] = chooseSinks(scene)

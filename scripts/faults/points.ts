@@ -1,4 +1,4 @@
-import { inFlight, probeDies, sinkDies, sinkSleeps } from './crash-points.ts'
+import { inFlight, jobsDie, probeDies, sinkDies, sinkSleeps } from './crash-points.ts'
 import { clickhouseDown, killAtRandom, stopAtRandom } from './kills.ts'
 import { powerCut } from './power.ts'
 import type { Fault } from './scene.ts'
@@ -36,6 +36,7 @@ export const CRASH_POINTS: Step[] = [
   step('C10 ClickHouse dies before its answer', 3500, storeDies('reply')),
   step('C11 sink dies after the insert, before the cursor', 3500, sinkDies('sink.stored')),
   step('C12 sink sleeps sealed, wakes as a zombie', 6500, sinkSleeps('sink.sealed')),
+  step('C13 usage job dies between count and commit', 4000, jobsDie('usage.counted')),
   step('C15 power cut', 6000, powerCut),
 ]
 
@@ -43,6 +44,7 @@ export const CRASH_POINTS: Step[] = [
 export const VARIANTS: Step[] = [
   step('C7 the same, and its heir dies probing', 5000, probeDies),
   step('C11 sink dies after the cursor, before trimming', 3500, sinkDies('sink.released')),
+  step('C13 usage job dies after the commit, hours still marked', 4000, jobsDie('usage.written')),
   step('C12 sink sleeps after the insert, wakes as a zombie', 6500, sinkSleeps('sink.stored')),
 ]
 

@@ -82,7 +82,7 @@ function sections(outcome: Outcome): Section[] {
 
 const remarks = (outcome: Outcome) => [
   ...outcome.notDone.map((reason) => `Not done: ${reason}`),
-  'Not done: C13 of a Stripe outbox and C14, which this version does not have.',
+  'Not done: C14, a report to Stripe, which this version does not have.',
   ...[...outcome.verdicts.before, ...outcome.verdicts.after].flatMap(({ examples, apiFaults }) => [
     ...examples,
     ...apiFaults,

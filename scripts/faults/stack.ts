@@ -140,5 +140,5 @@ async function startServers(directory: string, services: Services, cleanUp: Clea
     many(SINK_PROCESSES, 'sink'),
     many(1, 'jobs'),
   ])
-  return { apis, sinks, members: [...apis, ...sinks, ...jobs] }
+  return { apis, sinks, jobs, members: [...apis, ...sinks, ...jobs] }
 }

@@ -12,6 +12,8 @@ export const FAILPOINTS = [
   'deposit.sending',
   'deposit.doubting',
   'lease.acquired',
+  'usage.counted',
+  'usage.written',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

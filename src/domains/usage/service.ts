@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
+import { failpoint } from '../../infra/failpoints.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Postgres } from '../../infra/postgres.ts'
 import { type DirtyHour, markDirty, readDirty, settleDirty, storedThroughMs } from '../events/index.ts'
@@ -39,6 +40,7 @@ export function createUsageService({ redis, shards, clickhouse, postgres, metric
     const startedAt = performance.now()
     const { organizationId, projectId } = project
     const days = await countDays(clickhouse, project)
+    failpoint('usage.counted')
     const late = await postgres.withTenant(organizationId, async (tx) => {
       let changed = 0
       for (const day of days) changed += (await writeDay(tx, { organizationId, projectId, ...day })).length
@@ -69,6 +71,7 @@ export function createUsageService({ redis, shards, clickhouse, postgres, metric
       for (const project of groupByProject(due)) {
         try {
           await recount(project)
+          failpoint('usage.written')
           await settleDirty(redis, shard, { readAtMs, hours: project.hours })
         } catch (error) {
           failures.push(error)
