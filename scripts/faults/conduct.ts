@@ -1,7 +1,9 @@
-import { join } from 'node:path'
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { createRandom } from '../clickstream/random.ts'
 import type { Campaign } from './campaigns.ts'
 import { check, type Verdict } from './checker.ts'
+import { judgeOutcome } from './figures.ts'
 import { readLedger } from './ledger.ts'
 import { startObserver } from './observer.ts'
 import type { Step } from './points.ts'
@@ -22,12 +24,21 @@ interface Settings {
   seed: string
   signal: AbortSignal
   say: (line: string) => void
+  /** Where the ledger and the logs are kept when a figure is red. */
+  evidenceDirectory: string
 }
 
-export type Outcome = Awaited<ReturnType<typeof conduct>>
+type Settled = Awaited<ReturnType<typeof settle>>
+
+export interface Outcome extends Settled {
+  seed: string
+  startedMs: number
+  elapsedMs: number
+  eventsPerSecond: { asked: number; attempted: number }
+}
 
 /** One campaign from an empty directory to the verdict. Leaves nothing behind, however it ends. */
-export async function conduct(campaign: Campaign, settings: Settings) {
+export async function conduct(campaign: Campaign, settings: Settings): Promise<Outcome> {
   const { seed, say } = settings
   const startedMs = Date.now()
   const skipped: string[] = []
@@ -50,18 +61,28 @@ export async function conduct(campaign: Campaign, settings: Settings) {
     await inflictAll(scene, campaign, settings)
     const loadedMs = Date.now() - loadMs
     const verdict = await settle(scene)
-    return {
+    const outcome = {
       seed,
       startedMs,
       elapsedMs: Date.now() - startedMs,
       eventsPerSecond: { asked: campaign.eventsPerSecond, attempted: rate(verdict.verdicts.before, loadedMs) },
       ...verdict,
     }
+    if (judgeOutcome(outcome).red.length > 0) keepEvidence(stack.directory, settings.evidenceDirectory)
+    return outcome
   } finally {
     await traffic.stop()
     await observer.stop()
     await stack.stop()
   }
+}
+
+/** What a red figure has to be explained from; each run replaces the evidence of the one before. */
+function keepEvidence(from: string, to: string): void {
+  rmSync(to, { recursive: true, force: true })
+  mkdirSync(to, { recursive: true, mode: 0o700 })
+  const logs = readdirSync(from, { recursive: true, encoding: 'utf8' }).filter((path) => /\.(log|jsonl)$/.test(path))
+  for (const path of logs) copyFileSync(join(from, path), join(to, basename(path)))
 }
 
 async function inflictAll(scene: Scene, { steps }: Campaign, { signal, say }: Settings): Promise<void> {

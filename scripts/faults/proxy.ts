@@ -96,6 +96,7 @@ function arm(state: LinkState, trap: Trap, timeoutMs: number): Promise<boolean> 
 
 /** One connection, from the first byte to the end of either side. */
 function carry(client: Socket, upstream: Socket, state: LinkState): void {
+  const [toUpstream, toClient] = [createDirection(upstream), createDirection(client)]
   let requestBytes = 0
   /** The trap that the request on this connection is for. */
   let matched: Trap | undefined
@@ -132,18 +133,35 @@ function carry(client: Socket, upstream: Socket, state: LinkState): void {
     }
     if (armed?.trap.request(chunk)) matched = armed.trap
     if (!passes('head', chunk)) return
-    void forward(chunk, upstream, weather)
+    toUpstream(chunk, weather)
     if (chunk.subarray(-CHUNKED_END.length).equals(CHUNKED_END)) passes('end', chunk)
   })
   upstream.on('data', (chunk: Buffer) => {
     const { weather } = state
     if (weather.kind === 'blackhole' || weather.kind === 'swallow') return
-    if (passes('reply', chunk)) void forward(chunk, client, weather)
+    if (passes('reply', chunk)) toClient(chunk, weather)
   })
 }
 
-async function forward(chunk: Buffer, to: Socket, weather: Weather): Promise<void> {
-  // Every chunk of a link waits the same time, so their order stays.
-  if (weather.kind === 'latency') await delay(weather.ms)
-  if (!to.destroyed) to.write(chunk)
+/**
+ * Writes chunks to a socket in the order in which they came, each after the latency of the moment. TCP never reorders: a proxy that
+ * did, as the latency ends, would hand a client the answer to another request and make it believe what never happened.
+ */
+function createDirection(to: Socket) {
+  let tail: Promise<void> = Promise.resolve()
+  let waiting = 0
+  const write = (chunk: Buffer) => {
+    if (!to.destroyed) to.write(chunk)
+  }
+  return (chunk: Buffer, weather: Weather): void => {
+    const latencyMs = weather.kind === 'latency' ? weather.ms : 0
+    if (latencyMs === 0 && waiting === 0) return write(chunk)
+    waiting += 1
+    const dueMs = performance.now() + latencyMs
+    tail = tail.then(async () => {
+      await delay(Math.max(0, dueMs - performance.now()))
+      write(chunk)
+      waiting -= 1
+    })
+  }
 }

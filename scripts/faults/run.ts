@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { createRandom } from '../clickstream/random.ts'
 import { CAMPAIGNS, campaignOf, estimateMs } from './campaigns.ts'
 import { conduct } from './conduct.ts'
@@ -40,7 +41,12 @@ async function runCampaign({ campaign, only, times, seed, rate }: Options): Prom
   console.log(
     `Campaign ${name}: ${chosen.steps.length} faults at ${chosen.eventsPerSecond} events/s, seed ${seed}, about ${minutes} min\n`,
   )
-  const outcome = await conduct(chosen, { seed, signal: stopping.signal, say: (line) => console.log(line) })
+  const outcome = await conduct(chosen, {
+    seed,
+    signal: stopping.signal,
+    say: (line) => console.log(line),
+    evidenceDirectory: join(DATA_DIRECTORY, 'faults', 'evidence'),
+  })
   const directory = writeReport(DATA_DIRECTORY, name, outcome)
   console.log(`\n${asText(outcome)}\n\nThe report is in ${directory}`)
   const { red } = judgeOutcome(outcome)

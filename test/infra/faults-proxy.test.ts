@@ -69,6 +69,19 @@ t.test('a link that cuts passes exactly so many bytes', async (t) => {
   await eventually('the rest', async () => at() === '123456')
 })
 
+t.test('bytes keep their order while latency comes and goes', async (t) => {
+  const { link, dial, at } = await start(t)
+  const client = await dial()
+  link.setWeather({ kind: 'latency', ms: 100 })
+  client.socket.write('first ')
+  const answered = eventually('both', async () => at() === 'first second')
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  link.setWeather({ kind: 'clear' })
+  client.socket.write('second')
+  await answered
+  await eventually('the answers', async () => client.answers.replaceAll('echo ', '') === 'first second')
+})
+
 t.test('a trap acts once, at its moment, and what it drops does not arrive', async (t) => {
   const { link, dial, at } = await start(t)
   const client = await dial()
