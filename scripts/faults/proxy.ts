@@ -155,7 +155,10 @@ function createDirection(to: Socket) {
   }
   return (chunk: Buffer, weather: Weather): void => {
     const latencyMs = weather.kind === 'latency' ? weather.ms : 0
-    if (latencyMs === 0 && waiting === 0) return write(chunk)
+    if (latencyMs === 0 && waiting === 0) {
+      write(chunk)
+      return
+    }
     waiting += 1
     const dueMs = performance.now() + latencyMs
     tail = tail.then(async () => {
