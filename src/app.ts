@@ -25,7 +25,7 @@ import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
 import openapi from './http/openapi.ts'
 import problems from './http/problems.ts'
-import requestLog, { requestId } from './http/request-log.ts'
+import requestLog, { childLoggerFactory, requestId } from './http/request-log.ts'
 import security from './http/security.ts'
 import startPage from './http/start-page.ts'
 import { validatorCompiler } from './http/validation.ts'
@@ -56,6 +56,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     routerOptions: { maxParamLength: 1800 },
     http: { headersTimeout: 10_000 },
   })
+  app.setChildLoggerFactory(childLoggerFactory)
   app.setValidatorCompiler(validatorCompiler)
   // JSON is the only body that routes take, unless one says otherwise.
   app.removeContentTypeParser('text/plain')

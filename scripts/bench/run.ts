@@ -6,8 +6,8 @@ import { tableOf, writeReport } from './report.ts'
 import { startStack } from './stack.ts'
 
 const CASES: Case[] = [
-  { name: '1 event', eventsPerRequest: 1, encoding: 'json', connections: 64 },
-  { name: '1 event, gzip', eventsPerRequest: 1, encoding: 'gzip', connections: 64 },
+  { name: '1 event', eventsPerRequest: 1, encoding: 'json', connections: 256 },
+  { name: '1 event, gzip', eventsPerRequest: 1, encoding: 'gzip', connections: 256 },
   { name: '100 events', eventsPerRequest: 100, encoding: 'json', connections: 32 },
   { name: '100 events, gzip', eventsPerRequest: 100, encoding: 'gzip', connections: 32 },
   { name: '1,000 events', eventsPerRequest: 1000, encoding: 'json', connections: 8 },

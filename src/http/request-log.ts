@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
 
@@ -31,6 +32,63 @@ export function loggerOptions({ level, format }: Config['log'], isTerminal: bool
     ...(pretty ? { transport: { target: 'pino-pretty', options: { ignore: 'requestId,traceId' } } } : {}),
   }
 }
+
+type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+type Arguments = [details: object, message?: string]
+
+/**
+ * The logger of a request, made when it is first used: most requests log nothing themselves, and to put a request id into a logger with
+ * redaction costs as much as to read an event. A class, as one is made for every request.
+ */
+class RequestLogger {
+  readonly #parent: FastifyBaseLogger
+  readonly #bindings: object
+  readonly #options: object
+  #made: FastifyBaseLogger | undefined
+
+  constructor(parent: FastifyBaseLogger, bindings: object, options: object) {
+    this.#parent = parent
+    this.#bindings = bindings
+    this.#options = options
+  }
+  get level(): string {
+    return this.#own.level
+  }
+  get #own(): FastifyBaseLogger {
+    this.#made ??= this.#parent.child(this.#bindings, this.#options)
+    return this.#made
+  }
+  #log(level: Level, parts: Arguments): void {
+    this.#own[level](...parts)
+  }
+  trace(...parts: Arguments) {
+    this.#log('trace', parts)
+  }
+  debug(...parts: Arguments) {
+    this.#log('debug', parts)
+  }
+  info(...parts: Arguments) {
+    this.#log('info', parts)
+  }
+  warn(...parts: Arguments) {
+    this.#log('warn', parts)
+  }
+  error(...parts: Arguments) {
+    this.#log('error', parts)
+  }
+  fatal(...parts: Arguments) {
+    this.#log('fatal', parts)
+  }
+  silent() {
+    // A level that logs nothing.
+  }
+  child(bindings: object, options?: object): FastifyBaseLogger {
+    return this.#own.child(bindings, options)
+  }
+}
+
+export const childLoggerFactory = (parent: FastifyBaseLogger, bindings: object, options: object): FastifyBaseLogger =>
+  new RequestLogger(parent, bindings, options)
 
 declare module 'fastify' {
   interface FastifyContextConfig {

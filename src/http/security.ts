@@ -6,6 +6,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** No browser shows the answer, so it needs none of a page's headers. */
+    isForPrograms?: boolean
+  }
+}
+
 interface SecurityOptions {
   jwtSecret: string
   requestsPerMinute: number
@@ -16,7 +23,12 @@ export default fp(
   async (app, { jwtSecret, requestsPerMinute }: SecurityOptions) => {
     app.decorateRequest('principal', null)
     app.decorateRequest('scope', null)
+    // Route by route, because the plugin puts the headers together anew for each answer, which costs more than to take an event.
+    app.addHook('onRoute', (route) => {
+      if (route.config?.isForPrograms !== true) route.helmet = {}
+    })
     await app.register(helmet, {
+      global: false,
       contentSecurityPolicy: {
         useDefaults: false,
         directives: {

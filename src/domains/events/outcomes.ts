@@ -109,7 +109,15 @@ export function createOutcomes({ redis, shards, log, flushIntervalMs = FLUSH_INT
   }
 }
 
-const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10)
+let lastDay = { fromMs: 0, name: '1970-01-01' }
+
+/** Asked for each request, so the answer is kept while it holds. */
+function dayOf(ms: number): string {
+  if (ms < lastDay.fromMs || ms >= lastDay.fromMs + DAY_MS) {
+    lastDay = { fromMs: ms - (ms % DAY_MS), name: new Date(ms).toISOString().slice(0, 10) }
+  }
+  return lastDay.name
+}
 
 /** The outcomes of a project by day (`2026-01-31`) and outcome, for each day that begins in the span. */
 export async function readOutcomes(

@@ -39,10 +39,8 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
   app.post(
     '/v1/events',
     {
-      config: { access: 'events:write', rateLimit: false, logsFailuresOnly: true },
+      config: { access: 'events:write', rateLimit: false, logsFailuresOnly: true, isForPrograms: true },
       bodyLimit: LIMITS.bodyBytes,
-      // Programs read the answers, and setting a page's headers would cost more than taking an event.
-      helmet: false,
       schema: {
         operationId: 'ingestEvents',
         summary: 'Send events',
