@@ -1,10 +1,13 @@
 import { fstatSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { setPriority } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { takeLock } from '../process-lock.js'
 import { openEngine } from './clickhouse-engine.ts'
 import { httpInterface } from './clickhouse-http.ts'
+
+setPriority(10)
 
 /**
  * The ClickHouse engine (`chdb`) in a process of its own, behind the HTTP interface that `@clickhouse/client` speaks:

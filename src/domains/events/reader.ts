@@ -15,6 +15,8 @@ interface ReaderOptions {
 
 const SCRIPT = readFileSync(new URL('read.lua', import.meta.url), 'utf8')
 const BYTES_MAX = 32 * 1024 * 1024
+/** What one script reads: Redis serves nobody else meanwhile, admission included. */
+const PAGE_BYTES = 512 * 1024
 const IDLE_BLOCK_MS = 1000
 
 type ReadCommand = (stream: string, after: string, bytes: number, rows: number) => Promise<RawEntry[]>
@@ -26,25 +28,34 @@ type ReadCommand = (stream: string, after: string, bytes: number, rows: number) 
 export function createReader({ redis, blockingRedis, stream, rowsMax, flushIntervalMs, signal }: ReaderOptions) {
   redis.defineCommand('readBuffered', { numberOfKeys: 1, lua: SCRIPT })
   const command = (redis as unknown as { readBufferedBuffer: ReadCommand }).readBufferedBuffer.bind(redis)
-  const read = async (after: string, bytes: number, rows: number) =>
-    (await command(stream, after, bytes, rows)).map(decodeEntry)
+  const bytesOf = (entries: BufferEntry[]) => entries.reduce((sum, entry) => sum + entry.rows.length, 0)
+  const countOf = (entries: BufferEntry[]) => entries.reduce((sum, entry) => sum + entry.count, 0)
+
+  /** Adds to the entries what comes after them until the batch is full or nothing more is there. */
+  async function fill(entries: BufferEntry[], after: string): Promise<void> {
+    for (;;) {
+      const [bytes, rows] = [BYTES_MAX - bytesOf(entries), rowsMax - countOf(entries)]
+      if (bytes <= 0 || rows <= 0) return
+      const last = entries.at(-1)?.id ?? after
+      const page = (await command(stream, last, Math.min(bytes, PAGE_BYTES), rows)).map(decodeEntry)
+      // A single entry may exceed what is left; it begins the next batch then, unless it is this one's first.
+      if (page.length === 0 || (entries.length > 0 && (bytesOf(page) > bytes || countOf(page) > rows))) return
+      entries.push(...page)
+    }
+  }
 
   return async function gather(after: string): Promise<BufferEntry[]> {
-    const entries = await read(after, BYTES_MAX, rowsMax)
-    const [first, last] = [entries[0], entries.at(-1)]
-    if (!first || !last) {
+    const entries: BufferEntry[] = []
+    await fill(entries, after)
+    const [first] = entries
+    if (!first) {
       await blockingRedis.xread('COUNT', 1, 'BLOCK', IDLE_BLOCK_MS, 'STREAMS', stream, after)
       return []
     }
-    const bytes = BYTES_MAX - entries.reduce((sum, entry) => sum + entry.rows.length, 0)
-    const rows = rowsMax - entries.reduce((sum, entry) => sum + entry.count, 0)
     const waitMs = flushIntervalMs - (Date.now() - idToMs(first.id))
-    if (bytes <= 0 || rows <= 0 || waitMs <= 0) return entries
+    if (bytesOf(entries) >= BYTES_MAX || countOf(entries) >= rowsMax || waitMs <= 0) return entries
     await delay(Math.min(waitMs, flushIntervalMs), undefined, { signal })
-    const company = await read(last.id, bytes, rows)
-    // A single entry may exceed what is left; it begins the next batch then.
-    const fits =
-      company.length > 1 || (company[0] !== undefined && company[0].count <= rows && company[0].rows.length <= bytes)
-    return fits ? [...entries, ...company] : entries
+    await fill(entries, after)
+    return entries
   }
 }
