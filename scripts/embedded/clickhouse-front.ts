@@ -1,13 +1,11 @@
 import { fstatSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { setPriority } from 'node:os'
+import { constants, setPriority } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { takeLock } from '../process-lock.js'
 import { openEngine } from './clickhouse-engine.ts'
 import { httpInterface } from './clickhouse-http.ts'
-
-setPriority(10)
 
 /**
  * The ClickHouse engine (`chdb`) in a process of its own, behind the HTTP interface that `@clickhouse/client` speaks:
@@ -21,6 +19,9 @@ const DRAIN_MS = 8000
 const KILL_MS = 1500
 const IDLE_CHECK_MS = 50
 const URL_BYTES_MAX = 1024 * 1024
+
+// The server shares the machine: a merge or a large query must not hold up the door. Threads inherit it.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 // Both are read once, when the first thread and the engine start. Statements occupy threads while they run, so the pool
 // must have more of them than statements may run, or reading and compressing bodies would wait for slow statements.

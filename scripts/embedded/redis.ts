@@ -69,6 +69,8 @@ function configuration({ password, purpose }: RedisOptions, directory: string, s
     `appendfsync ${purpose === 'ingest' ? 'always' : 'everysec'}`,
     'no-appendfsync-on-rewrite no',
     'aof-load-truncated yes',
+    // What passes through the buffer is soon gone from it, so its file doubles every few seconds under load.
+    `auto-aof-rewrite-min-size ${purpose === 'ingest' ? '512mb' : '64mb'}`,
     'maxmemory-policy noeviction',
     '',
   ].join('\n')
