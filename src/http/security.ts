@@ -67,6 +67,10 @@ export default fp(
       errorResponseBuilder: (_request, { ttl }) =>
         new Problem('request.rate_limited', 429, 'Too many requests', `Try again in ${Math.ceil(ttl / 1000)} s.`),
     })
+    app.addHook('onRequest', (request, reply, done) => {
+      if (request.is404) reply.helmet()
+      done()
+    })
     app.addHook('onSend', (request, reply, _payload, done) => {
       restateRateLimit(reply)
       if (request.principal) reply.header('cache-control', 'no-store')

@@ -215,3 +215,13 @@ t.test('the start page carries a token for the demo project to a local browser o
   )
   t.notMatch((await app.inject({ url: '/', headers: { host: 'evil.example' } })).body, /eyJ/)
 })
+
+t.test('whatever a browser might show comes with the headers of a page, an absent one too', async (t) => {
+  const { app } = await startTestApp(t)
+  for (const url of ['/', '/docs', '/health/live', '/nowhere', '/v1/me']) {
+    const { headers } = await app.inject({ url })
+    t.match(headers, { 'content-security-policy': /frame-ancestors 'none'/, 'x-content-type-options': 'nosniff' }, url)
+  }
+  const events = await app.inject({ method: 'POST', url: '/v1/events', payload: {} })
+  t.equal(events.headers['content-security-policy'], undefined, 'programs alone read the answers of ingestion')
+})
