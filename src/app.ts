@@ -12,7 +12,7 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { createIdentityService, createTokens } from './domains/identity/index.ts'
+import identity, { openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import { createOrganizationsService } from './domains/organizations/index.ts'
@@ -95,8 +95,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
 async function registerApi(app: FastifyInstance, config: Config, pressure: Pressure): Promise<void> {
   const organizationsService = createOrganizationsService(app)
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
-  const tokens = createTokens(app.jwt)
-  const identityService = createIdentityService({ postgres: app.postgres, organizations: organizationsService, tokens })
+  const people = openIdentity(app, organizationsService)
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
@@ -108,7 +107,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   const keyedOrSignedIn = {
     ...keyed,
     authenticate: async (credential: string) =>
-      credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : tokens.verify(credential),
+      credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : people.authenticate(credential),
   }
 
   await app.register(async (scope) => {
@@ -118,7 +117,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   })
   await app.register(async (scope) => {
     guardScope(scope, keyedOrSignedIn)
-    await scope.register(identity, { identity: identityService })
+    await scope.register(identity, { config, identity: people })
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
@@ -131,6 +130,6 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   await app.register(startPage, {
     inboxUrl: config.mail.inboxUrl,
     demo: config.mode === 'development' ? config.demoProjectId : undefined,
-    issueViewer: tokens.issueViewer,
+    issueViewer: people.issueViewer,
   })
 }

@@ -39,11 +39,15 @@ export interface KeyPrincipal {
   settings: ProjectSettings
 }
 
+export interface SessionPrincipal {
+  kind: 'session'
+  userId: string
+  sessionId: string
+  expiresAtMs: number
+}
+
 /** Who is asking, once the credential has been checked. */
-export type Principal =
-  | KeyPrincipal
-  | { kind: 'session'; userId: string; expiresAtMs: number }
-  | { kind: 'viewer'; projectId: string; expiresAtMs: number }
+export type Principal = KeyPrincipal | SessionPrincipal | { kind: 'viewer'; projectId: string; expiresAtMs: number }
 
 /** `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project. */
 export type Access = 'public' | 'self' | Permission

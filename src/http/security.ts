@@ -5,6 +5,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
+import { networkOf } from './failed-authentications.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -83,7 +84,7 @@ export default fp(
 /** One budget per credential, or per address where there is none. The credential itself never becomes a Redis key. */
 function keyGenerator(request: FastifyRequest): string {
   const credential = request.headers.authorization ?? request.headers['sec-websocket-protocol']
-  if (!credential) return `ip:${request.ip}`
+  if (!credential) return `ip:${networkOf(request.ip)}`
   return `credential:${createHash('sha256').update(credential).digest('base64url')}`
 }
 

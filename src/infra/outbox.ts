@@ -34,6 +34,9 @@ export interface Fact {
   payload: Record<string, unknown>
 }
 
+/** Whose facts those about people are: no organization is called like this, so no tenant transaction sees them. */
+export const NO_ORGANIZATION = ''
+
 /** Adds a fact to the transaction: it is published if and only if the transaction commits. */
 export async function append(tx: TenantTx | SystemTx, fact: Omit<Fact, 'id'>): Promise<void> {
   // The clock and not the column's now(), which is the same for the whole transaction and would leave its facts without an order.

@@ -1,11 +1,13 @@
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
+import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
 import { PERMISSIONS, type Permission } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
 import {
   makeApiKey,
   makeInvalidCredentials,
+  makeMember,
   makeRoleSessions,
   makeScopedKeys,
   sessionOf,
@@ -37,6 +39,8 @@ const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404
 /** The payloads are events that every member may read; the start page shows one demo project and has no business here. */
 const QUARANTINE_READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 403, 404, 404, 401]
 const QUARANTINE_WRITERS = [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401]
+/** Whoever is signed in acts on what is their own. */
+const PEOPLE = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, status, 403, 401]
 const PROJECT = '/v1/projects/:projectId'
 const PLAN = `${PROJECT}/tracking-plan`
 const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
@@ -57,7 +61,13 @@ const SDK_CONFIGS = [
   '/array/:key/config.js',
 ]
 
-type Row = { permission?: Permission; answers: number[]; request?: () => Promise<Partial<InjectOptions>> }
+type Row = {
+  permission?: Permission
+  answers: number[]
+  request?: () => Promise<Partial<InjectOptions>>
+  /** Whether the route ends the session that it is called with, so that it takes somebody new each time. */
+  endsSession?: boolean
+}
 
 const sdkRow = (url: string, payload: object): [string, Row] => [
   `POST ${url}`,
@@ -89,7 +99,28 @@ const TABLE: Record<string, Row> = {
   'GET /health/ready': { answers: EVERYBODY },
   'GET /metrics': { answers: EVERYBODY },
   'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
-  'GET /v1/me': { answers: [401, 403, 403, 403, 403, 200, 200, 200, 200, 200, 403, 200, 403, 401] },
+  'POST /v1/auth/refresh': {
+    answers: EVERYBODY,
+    request: async () => {
+      const { cookies } = await app.inject({ method: 'POST', url: '/v1/auth/login', ...login() })
+      return { cookies: Object.fromEntries(cookies.map(({ name, value }) => [name, value])) }
+    },
+  },
+  'POST /v1/auth/logout': { answers: PEOPLE(204), endsSession: true },
+  'POST /v1/auth/logout-everywhere': { answers: PEOPLE(204), endsSession: true },
+  'GET /v1/me': { answers: PEOPLE() },
+  'POST /v1/me/password': {
+    answers: PEOPLE(422),
+    request: async () => ({
+      payload: { currentPassword: 'not the one', newPassword: 'long enough for anybody' },
+      remoteAddress: newAddress(),
+    }),
+  },
+  'GET /v1/me/sessions': { answers: PEOPLE() },
+  'DELETE /v1/me/sessions/:sessionId': {
+    answers: PEOPLE(404),
+    request: async () => ({ url: `/v1/me/sessions/${newId('ses')}` }),
+  },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
   // An image, whatever becomes of the event.
   'GET /v1/pixel/:call': { answers: EVERYBODY },
@@ -236,10 +267,14 @@ function credentialsOf(
 
 /** Signing in is limited by address, so everybody comes from their own. */
 let addresses = 0
-const login = () => ({
-  payload: { email: alpha.email, password: alpha.password },
-  remoteAddress: `10.0.${addresses >> 8}.${addresses++ & 255}`,
-})
+const newAddress = () => `10.0.${addresses >> 8}.${addresses++ & 255}`
+const login = () => ({ payload: { email: alpha.email, password: alpha.password }, remoteAddress: newAddress() })
+
+/** Somebody new in the place of a signed-in column; of the others there is one credential only. */
+async function anotherOf(column: (typeof COLUMNS)[number], known: string | undefined): Promise<string | undefined> {
+  if (column === 'other owner') return makeMember(app, beta, 'owner')
+  return column in roles ? makeMember(app, alpha, column as OrganizationRole) : known
+}
 
 const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401)
 
@@ -257,7 +292,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^projects\.not_found$/,
+  404: /^(projects\.not_found|identity\.session_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 
@@ -272,10 +307,11 @@ t.test('every route has a row for everybody', async (t) => {
 })
 
 t.test('everybody may do what the table says, and nothing else', async (t) => {
-  for (const [route, { permission, answers }] of Object.entries(TABLE)) {
+  for (const [route, { permission, answers, endsSession }] of Object.entries(TABLE)) {
     await t.test(route, async (t) => {
       for (const [index, column] of COLUMNS.entries()) {
-        for (const [who, credential] of Object.entries(credentialsOf(column, permission))) {
+        for (const [who, known] of Object.entries(credentialsOf(column, permission))) {
+          const credential = endsSession ? await anotherOf(column, known) : known
           const answer = await send(await requestOf(route), credential)
           t.equal(answer.statusCode, answers[index], who, { answer: answer.body.slice(0, 500) })
           const problem = PROBLEMS[answer.statusCode]

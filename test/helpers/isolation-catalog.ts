@@ -6,6 +6,9 @@ const UNGUESSABLE_INDEXES = ['projects_id', 'api_keys_hash']
 /** Tables outside the organizations, with the columns of them that a tenant transaction may read. */
 const GLOBAL_TABLES = { users: ['id', 'email', 'name', 'created_at'] }
 
+/** Tables outside the organizations that no tenant transaction may see at all. */
+export const SYSTEM_TABLES = ['sessions', 'refresh_tokens', 'mailbox_proofs']
+
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
 export const APPEND_ONLY_TABLES = ['tracking_plan_versions', 'tracking_plan_schemas']
 
@@ -28,13 +31,16 @@ const CHECKS = [
   `select name || ': row-level security is not enabled' from tables where not relrowsecurity`,
   `select name || ': row-level security is not forced, so its owner walks past it' from tables where not relforcerowsecurity`,
   `select name || ': has no organization_id and is not among the global tables' from tables
-   where tenant is null and name <> all ($1)`,
+   where tenant is null and name <> all ($1 || $5)`,
   `select name || ': the app role has no policy, or more than one, for its own rows in both directions' from tables
    where tenant is not null and (
      select count(*) filter (where cmd = 'ALL' and qual = ${OWN_ROWS} and with_check = ${OWN_ROWS}) <> 1 or count(*) <> 1
      from pg_policies where schemaname = 'public' and tablename = name and permissive = 'PERMISSIVE' and 'meterhouse_app' = any (roles))`,
+  `select name || ': the app role has a policy, and must not see it' from tables
+   where name = any ($5) and exists (select from pg_policies
+     where schemaname = 'public' and tablename = name and 'meterhouse_app' = any (roles))`,
   `select name || ': the app role must have one policy, for reading, that asks for a membership' from tables
-   where tenant is null and (
+   where tenant is null and name <> all ($5) and (
      select count(*) filter (where cmd = 'SELECT' and qual like '%memberships%') <> 1 or count(*) <> 1
      from pg_policies where schemaname = 'public' and tablename = name and permissive = 'PERMISSIVE' and 'meterhouse_app' = any (roles))`,
   `select name || ': the system role has no policy for all rows' from tables
@@ -52,7 +58,7 @@ const CHECKS = [
    where tenant is not null and i.indisunique and tenant_number <> all (i.indkey::int2[]) and c.relname <> all ($2)`,
   `select k.conname || ': the foreign key does not compare the organization of both sides'
    from pg_constraint k join tables on tables.oid = k.conrelid left join tables target on target.oid = k.confrelid
-   where k.contype = 'f' and (target.tenant is not null or tables.tenant is null) and not exists (
+   where k.contype = 'f' and (target.tenant is not null or target.oid is null) and not exists (
      select from unnest(k.conkey, k.confkey) as pair (near, far) where near = tables.tenant_number and far = target.tenant_number)`,
 
   // Nothing looks at the tables with somebody else's eyes.
@@ -106,11 +112,12 @@ export async function catalogViolations(admin: pg.Client): Promise<string[]> {
     UNGUESSABLE_INDEXES,
     JSON.stringify(GLOBAL_TABLES),
     APPEND_ONLY_TABLES,
+    SYSTEM_TABLES,
   ]
   const violations: string[] = []
   for (const check of CHECKS) {
     // Every statement gets every parameter; those that it does not use still need a type.
-    const statement = `${TABLES}, used as (select $1::text[], $2::text[], $3::jsonb, $4::text[]) ${check}`
+    const statement = `${TABLES}, used as (select $1::text[], $2::text[], $3::jsonb, $4::text[], $5::text[]) ${check}`
     const { rows } = await admin.query<[string]>({ text: statement, values: parameters, rowMode: 'array' })
     violations.push(...rows.map(([violation]) => violation))
   }

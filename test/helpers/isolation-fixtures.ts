@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
+import { SYSTEM_TABLES } from './isolation-catalog.ts'
 
 export type Row = Record<string, unknown>
 
@@ -74,6 +75,9 @@ export async function seedTwoTenants(admin: pg.Client, tables: Table[]): Promise
       const row = await newRow(admin, tables, table, tenant)
       await insert(admin, table, row)
       tenant.rows.set(table.name, row)
+    }
+    for (const table of tables.filter(({ name }) => SYSTEM_TABLES.includes(name))) {
+      await newGlobalRow(admin, tables, table, tenant)
     }
     return tenant
   }

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { SYSTEM_TABLES } from './isolation-catalog.ts'
 import type { Table } from './isolation-fixtures.ts'
 
 /** A part of the suite: the catalog sweep, the statements on every table, or the privileges of the roles. */
@@ -43,9 +44,11 @@ export async function wallMutations(admin: pg.Client, tables: Table[]): Promise<
         statement: `alter table ${table} no force row level security`,
         undo: `alter table ${table} force row level security`,
       },
-    ].map((mutation) => ({ ...mutation, table, noticedBy }))
+    ].map((mutation) => ({ noticedBy, ...mutation, table }))
   })
 }
+
+const isSystemTable = (table: string) => SYSTEM_TABLES.includes(table)
 
 function policyMutations({ table, policy, role, definition }: Policy, tenantColumn: string | undefined) {
   const alter = (change: string) => ({
@@ -53,7 +56,12 @@ function policyMutations({ table, policy, role, definition }: Policy, tenantColu
     undo: `drop policy ${policy} on ${table}; ${definition}`,
   })
   const drop = { statement: `drop policy ${policy} on ${table}`, undo: definition }
-  if (role === 'meterhouse_system') return [drop, alter('to meterhouse_system, meterhouse_app')]
+  // Where the app role has no grant either, a policy for it opens nothing yet: the next careless grant would.
+  const opened = {
+    ...alter('to meterhouse_system, meterhouse_app'),
+    ...(isSystemTable(table) && { noticedBy: ['catalog'] as Watch[] }),
+  }
+  if (role === 'meterhouse_system') return [drop, opened]
   if (!tenantColumn) return [drop, alter('using (true)')]
   const failsOpen = `${tenantColumn} = ${SETTING} or coalesce(${SETTING}, '') = ''`
   return [drop, alter('using (true)'), alter('with check (true)'), alter(`using (${failsOpen})`)]
@@ -92,6 +100,12 @@ export const DETOURS: Mutation[] = [
     table: 'users',
     statement: 'grant select (password_hash) on users to meterhouse_app',
     undo: 'revoke select (password_hash) on users from meterhouse_app',
+    noticedBy: ['catalog', 'privileges'],
+  },
+  {
+    table: 'sessions',
+    statement: 'grant select (user_id) on sessions to meterhouse_app',
+    undo: 'revoke select (user_id) on sessions from meterhouse_app',
     noticedBy: ['catalog', 'privileges'],
   },
   {

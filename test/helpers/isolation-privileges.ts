@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { SYSTEM_TABLES } from './isolation-catalog.ts'
 import type { IsolationDatabase } from './isolation-database.ts'
 import type { Table, Tenant } from './isolation-fixtures.ts'
 import { type Probe, violationsOf } from './isolation-probe.ts'
@@ -54,6 +55,32 @@ function peopleProbes(own: Tenant, other: Tenant): Probe[] {
   ]
 }
 
+/** What sign-ins are made of: the app role is refused every statement, whoever it acts for. */
+function secretProbes(): Probe[] {
+  return SYSTEM_TABLES.flatMap((table) => {
+    const name = sql.identifier(table)
+    const statements = {
+      select: sql`select 1 from ${name}`,
+      'select of a column': sql`select ${sql.identifier(table === 'sessions' ? 'user_id' : 'created_at')} from ${name}`,
+      insert: sql`insert into ${name} default values`,
+      update: sql`update ${name} set created_at = now()`,
+      delete: sql`delete from ${name}`,
+    }
+    return Object.entries(statements).map(([what, statement]) => ({
+      name: `${table}: ${what}`,
+      statements: [statement],
+      refused: DENIED,
+    }))
+  })
+}
+
+const countProbes = (count: number): Probe[] =>
+  SYSTEM_TABLES.map((table) => ({
+    name: `${table}: select`,
+    statements: [sql`select 1 from ${sql.identifier(table)} limit 1`],
+    count,
+  }))
+
 function tableEscapes(tables: Table[]): Probe[] {
   return tables.flatMap((table) => {
     const name = sql.identifier(table.name)
@@ -91,7 +118,7 @@ export async function privilegeViolations(
   ] as const) {
     const attempt = database.tenant(own.organizationId)
     violations.push(...(await violationsOf('a tenant', attempt, [...escapes, ...tableEscapes(tables), statistics])))
-    violations.push(...(await violationsOf('a tenant', attempt, peopleProbes(own, other))))
+    violations.push(...(await violationsOf('a tenant', attempt, [...peopleProbes(own, other), ...secretProbes()])))
   }
   const withoutSwitch = tableEscapes(tables).filter(({ name }) => !name.endsWith('row_security = off'))
   violations.push(...(await violationsOf('the system role', database.system, [...escapes, ...withoutSwitch])))
@@ -99,9 +126,10 @@ export async function privilegeViolations(
     name: 'users',
     statements: [sql`select password_hash from users where id in (${idOf(alpha)}, ${idOf(beta)})`],
   }
-  violations.push(...(await violationsOf('the system role', database.system, [{ ...everybody, count: 2 }])))
+  const system = [{ ...everybody, count: 2 }, ...countProbes(1)]
+  violations.push(...(await violationsOf('the system role', database.system, system)))
   const people = [{ name: 'users', statements: [sql`select id from users`], count: 0 }]
-  violations.push(...(await violationsOf('nobody', database.bare, people)))
-  violations.push(...(await violationsOf('the owner', database.owner, people)))
+  violations.push(...(await violationsOf('nobody', database.bare, [...people, ...secretProbes()])))
+  violations.push(...(await violationsOf('the owner', database.owner, [...people, ...countProbes(0)])))
   return violations
 }

@@ -7,7 +7,7 @@ import { issueKey } from '../../src/domains/projects/index.ts'
 import { generateKey } from '../../src/domains/projects/keys.ts'
 import { PERMISSIONS, type Permission } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
-import type { TestTenant } from './tenants.ts'
+import { insertSession, sessionIdOf, type TestTenant } from './tenants.ts'
 
 const HOUR_SECONDS = 3600
 
@@ -25,6 +25,7 @@ export async function makeMember(app: FastifyInstance, tenant: TestTenant, role:
   const userId = newId('usr')
   await app.postgres.withSystem(async (tx) => {
     await tx.insert(users).values({ id: userId, email: `${userId}@example.com`, name: role, passwordHash: 'none' })
+    await insertSession(tx, userId)
     await tx.insert(memberships).values({ id: newId('mem'), organizationId, userId, role })
   })
   return sessionOf(app, userId)
@@ -47,8 +48,9 @@ export async function makeRoleSessions(app: FastifyInstance, tenant: TestTenant)
 
 const expiry = (seconds: number) => Math.floor(Date.now() / 1000) + seconds
 
-export function sessionOf(app: FastifyInstance, userId: string): string {
-  return app.jwt.sign({ typ: 'session', sub: userId, exp: expiry(HOUR_SECONDS) })
+/** An access token of the session that every test user has from the start. */
+export function sessionOf(app: FastifyInstance, userId: string, sid = sessionIdOf(userId)): string {
+  return app.jwt.sign({ typ: 'session', sub: userId, sid, exp: expiry(HOUR_SECONDS) })
 }
 
 /** The token that the start page carries: it watches one project. */
@@ -61,7 +63,8 @@ export async function makeInvalidCredentials(
   app: FastifyInstance,
   tenant: TestTenant,
 ): Promise<Record<string, string>> {
-  const claims = { typ: 'session', sub: tenant.userId, exp: expiry(HOUR_SECONDS) }
+  const { userId } = tenant
+  const claims = { typ: 'session', sub: userId, sid: sessionIdOf(userId), exp: expiry(HOUR_SECONDS) }
   const real = app.jwt.sign(claims)
   const [header = '', payload = '', signature = ''] = real.split('.')
   const unsigned = Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')
@@ -88,6 +91,10 @@ export async function makeInvalidCredentials(
     'a token without a type': without('typ'),
     'a token without a person': without('sub'),
     'a token without an end': without('exp'),
+    'a token without a session': without('sid'),
+    'a token of a session that is not there': sessionOf(app, userId, newId('ses')),
+    "a token of somebody else's session": sessionOf(app, newId('usr'), sessionIdOf(userId)),
+    'a token of a session that has ended': await endedSession(app, userId),
     'an expired token': app.jwt.sign({ ...claims, exp: expiry(-1) }),
   }
 }
@@ -96,6 +103,15 @@ async function endedKey(app: FastifyInstance, tenant: TestTenant, end: ReturnTyp
   const { id, key } = await makeApiKey(app, tenant, [...PERMISSIONS])
   await app.postgres.withSystem((tx) => tx.execute(sql`update api_keys set ${end} where id = ${id}`))
   return key
+}
+
+async function endedSession(app: FastifyInstance, userId: string): Promise<string> {
+  const id = newId('ses')
+  await app.postgres.withSystem(async (tx) => {
+    await insertSession(tx, userId, id)
+    await tx.execute(sql`update sessions set ended_at = now() where id = ${id}`)
+  })
+  return sessionOf(app, userId, id)
 }
 
 function swapLastCharacter(key: string): string {

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { hashPassword } from '../../src/domains/identity/index.ts'
-import { users } from '../../src/domains/identity/tables.ts'
+import { sessions, users } from '../../src/domains/identity/tables.ts'
 import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
 import { memberships, organizations } from '../../src/domains/organizations/tables.ts'
 import { issueKey } from '../../src/domains/projects/index.ts'
 import { projects } from '../../src/domains/projects/tables.ts'
 import { PERMISSIONS } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
-import type { Postgres } from '../../src/infra/postgres.ts'
+import type { Postgres, SystemTx } from '../../src/infra/postgres.ts'
 
 export interface TestTenant {
   organizationId: string
@@ -34,6 +34,7 @@ export async function createTenant(postgres: Postgres, role: OrganizationRole = 
   const hash = await passwordHash
   return postgres.withSystem(async (tx) => {
     await tx.insert(users).values({ id: userId, email, name: 'Test', passwordHash: hash })
+    await insertSession(tx, userId)
     await tx.insert(organizations).values({ id: scope.organizationId, name: 'Test' })
     await tx.insert(memberships).values({ id: newId('mem'), organizationId: scope.organizationId, userId, role })
     await tx.insert(projects).values({ id: scope.projectId, organizationId: scope.organizationId, name: 'Test' })
@@ -52,6 +53,15 @@ export async function createTenant(postgres: Postgres, role: OrganizationRole = 
       apiKeyId: api.id,
     }
   })
+}
+
+const DAY_MS = 24 * 3_600_000
+
+/** The id of the session that a test user has from the start, so that a token can be made without asking the database. */
+export const sessionIdOf = (userId: string): string => userId.replace('usr_', 'ses_')
+
+export async function insertSession(tx: SystemTx, userId: string, id = sessionIdOf(userId)): Promise<void> {
+  await tx.insert(sessions).values({ id, userId, expiresAt: new Date(Date.now() + DAY_MS) })
 }
 
 /** Always two: whatever one of them does, the other must not see. */

@@ -1,11 +1,60 @@
-import type { FastifyPluginAsync } from 'fastify'
+import cookies from '@fastify/cookie'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { Config } from '../../config.ts'
+import type { Principal } from '../../http/access.ts'
+import { requireSameOrigin } from '../../http/same-origin.ts'
+import type { OrganizationsService } from '../organizations/index.ts'
+import { createAttempts } from './attempts.ts'
+import { createPasswords } from './passwords.ts'
 import { identityRoutes } from './routes.ts'
-import type { IdentityService } from './service.ts'
+import { createIdentityService } from './service.ts'
+import { createSessionCookie } from './session-cookie.ts'
+import { sessionRoutes } from './sessions/routes.ts'
+import { createSessionsService, SESSIONS_ENDED } from './sessions/service.ts'
+import { createTokens } from './tokens.ts'
 
-export { createIdentityService, hashPassword, type IdentityService } from './service.ts'
-export { createTokens, type Tokens } from './tokens.ts'
+export { hashPassword } from './passwords.ts'
+export { SESSIONS_ENDED } from './sessions/service.ts'
 
-const identityPlugin: FastifyPluginAsync<{ identity: IdentityService }> = async (app, options) => {
-  await app.register(identityRoutes, options)
+export type Identity = ReturnType<typeof openIdentity>
+
+/** Accounts and sessions as this process knows them, kept up to date by facts. */
+export function openIdentity(
+  app: Pick<FastifyInstance, 'postgres' | 'redis' | 'jwt' | 'facts'>,
+  organizations: OrganizationsService,
+) {
+  const { postgres } = app
+  const tokens = createTokens(app.jwt)
+  const sessions = createSessionsService({ postgres, tokens })
+  const dependencies = { postgres, organizations, sessions, passwords: createPasswords() }
+  app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
+  return {
+    sessions,
+    identity: createIdentityService({ ...dependencies, attempts: createAttempts(app.redis) }),
+    issueViewer: tokens.issueViewer,
+
+    /** Resolves an access token; throws 401 for one that is not good, and for one whose session is over. */
+    async authenticate(token: string): Promise<Principal> {
+      const principal = tokens.verify(token)
+      if (principal.kind === 'session') await sessions.assertLives(principal)
+      return principal
+    },
+  }
+}
+
+/** Sign-in, sessions and what people do with their own account. */
+const identityPlugin: FastifyPluginAsync<{ config: Config; identity: Identity }> = async (app, options) => {
+  const { http, mode } = options.config
+  const shared = {
+    cookie: createSessionCookie({ secure: mode === 'production' }),
+    requireSameOrigin: requireSameOrigin(http.publicUrl),
+  }
+  await app.register(cookies)
+  await app.register(identityRoutes, { ...shared, identity: options.identity.identity })
+  await app.register(sessionRoutes, {
+    ...shared,
+    sessions: options.identity.sessions,
+    refreshesPerMinute: http.requestsPerMinute,
+  })
 }
 export default identityPlugin

@@ -1,33 +1,44 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { forbidden } from '../../errors.ts'
-import { challenge, principalOf } from '../../http/access.ts'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { challenge } from '../../http/access.ts'
 import { problemResponses } from '../../http/schemas.ts'
-import { AccessToken, Credentials, Me } from './schemas.ts'
+import { perAddress } from './limits.ts'
+import { deviceOf, personOf } from './person.ts'
+import { AccessToken, Credentials, Me, PasswordChange } from './schemas.ts'
 import type { IdentityService } from './service.ts'
+import type { SessionCookie } from './session-cookie.ts'
 
-/** Guessing a password is limited by address, and refused altogether while the limiter's store is away. */
-const LOGIN_LIMIT = {
-  max: 10,
-  timeWindow: '1 minute',
-  skipOnError: false,
-  keyGenerator: (request: { ip: string }) => `login:${request.ip}`,
+interface IdentityRouteOptions {
+  identity: IdentityService
+  cookie: SessionCookie
+  requireSameOrigin: (request: FastifyRequest) => Promise<void>
 }
 
-export const identityRoutes: FastifyPluginAsyncTypebox<{ identity: IdentityService }> = async (app, { identity }) => {
+export const identityRoutes: FastifyPluginAsyncTypebox<IdentityRouteOptions> = async (app, options) => {
+  const { identity, cookie, requireSameOrigin } = options
+
   app.post(
     '/v1/auth/login',
     {
-      config: { access: 'public', rateLimit: LOGIN_LIMIT },
+      config: { access: 'public', rateLimit: perAddress('login', 10) },
+      onRequest: requireSameOrigin,
       schema: {
         operationId: 'login',
         summary: 'Sign in',
-        description: 'Exchanges email and password for an access token that is good for 15 minutes.',
+        description:
+          'Exchanges email and password for an access token that is good for 15 minutes, and a cookie with the refresh token. After five wrong passwords for one account from one network there is a pause, which doubles.',
         tags: ['Accounts'],
         body: Credentials,
-        response: { 200: AccessToken, ...problemResponses(400, 401, 413, 415, 429, 503) },
+        response: { 200: AccessToken, ...problemResponses(400, 401, 403, 413, 415, 429, 503) },
       },
     },
-    (request) => identity.login(request.body.email, request.body.password),
+    async (request, reply) => {
+      const { email, password } = request.body
+      const { refreshToken, refreshExpiresAt, ...issued } = await identity.login(email, password, deviceOf(request))
+      cookie.write(reply, refreshToken, refreshExpiresAt)
+      return reply.header('cache-control', 'no-store').send(issued)
+    },
   )
 
   app.get(
@@ -43,11 +54,31 @@ export const identityRoutes: FastifyPluginAsyncTypebox<{ identity: IdentityServi
       },
     },
     async (request) => {
-      const principal = principalOf(request)
-      if (principal.kind !== 'session') throw forbidden('A key is not a person: sign in to use this route.')
-      const me = await identity.me(principal.userId)
+      const me = await identity.me(personOf(request).userId)
       if (!me) throw challenge('The account of this access token is gone.')
       return me
+    },
+  )
+
+  app.post(
+    '/v1/me/password',
+    {
+      config: { access: 'self', rateLimit: perAddress('password', 10) },
+      schema: {
+        operationId: 'changePassword',
+        summary: 'Change your password',
+        description: 'Needs the current one. Every other session of yours ends; this one goes on.',
+        tags: ['Accounts'],
+        body: PasswordChange,
+        response: {
+          204: Type.Null({ description: 'Changed.' }),
+          ...problemResponses(400, 401, 403, 413, 415, 422, 429, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      await identity.changePassword(personOf(request), request.body, request.ip)
+      return reply.code(204).send(null)
     },
   )
 }

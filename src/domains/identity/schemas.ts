@@ -1,10 +1,20 @@
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
+import { CursorQuery, LimitQuery } from '../../http/schemas.ts'
+
+const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
+/** Length is what makes a password good; rules about its characters only make it hard to remember. */
+const NewPassword = Type.String({ minLength: 12, maxLength: 128, description: '12 to 128 characters, any of them.' })
 
 export const Credentials = Type.Object(
   {
-    email: Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] }),
+    email: Email,
     password: Type.String({ minLength: 1, maxLength: 128 }),
   },
+  { additionalProperties: false },
+)
+
+export const PasswordChange = Type.Object(
+  { currentPassword: Type.String({ minLength: 1, maxLength: 128 }), newPassword: NewPassword },
   { additionalProperties: false },
 )
 
@@ -38,3 +48,50 @@ export const Me = Type.Object(
     ],
   },
 )
+
+export const Session = Type.Object({
+  id: Type.String(),
+  current: Type.Boolean({ description: 'Whether it is the session of this request.' }),
+  device: Type.Union([Type.String(), Type.Null()], { description: 'Browser and system, as far as it says.' }),
+  ip: Type.Union([Type.String(), Type.Null()], { description: 'The address that signed in.' }),
+  createdAt: Type.String({ format: 'date-time' }),
+  lastSeenAt: Type.String({ format: 'date-time', description: 'When it last got an access token.' }),
+  expiresAt: Type.String({ format: 'date-time', description: 'When it ends at the latest.' }),
+})
+export type Session = Static<typeof Session>
+
+export const SessionPage = Type.Object(
+  { data: Type.Array(Session), nextCursor: Type.Union([Type.String(), Type.Null()]) },
+  {
+    description: 'The sessions that go on, oldest first.',
+    examples: [
+      {
+        data: [
+          {
+            id: 'ses_01jd7z3k9qf8v0m4c2t6n5w1xy',
+            current: true,
+            device: 'Firefox on Linux',
+            ip: '203.0.113.7',
+            createdAt: '2026-01-31T12:00:00.000Z',
+            lastSeenAt: '2026-02-01T09:30:00.000Z',
+            expiresAt: '2026-03-02T12:00:00.000Z',
+          },
+        ],
+        nextCursor: null,
+      },
+    ],
+  },
+)
+
+export const SessionQuery = Type.Object(
+  { limit: LimitQuery, cursor: Type.Optional(CursorQuery) },
+  { additionalProperties: false },
+)
+
+export const SessionParams = Type.Object({
+  sessionId: Type.String({
+    pattern: '^ses_[0-9a-z]{26}$',
+    description: 'Id of the session.',
+    examples: ['ses_01jd7z3k9qf8v0m4c2t6n5w1xy'],
+  }),
+})

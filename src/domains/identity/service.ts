@@ -1,34 +1,62 @@
-import { argon2id, hash, verify } from 'argon2'
-import type { Postgres } from '../../infra/postgres.ts'
+import type { Postgres, SystemTx } from '../../infra/postgres.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
-import { wrongCredentials } from './errors.ts'
-import { findUser, findUserByEmail } from './store.ts'
-import type { Tokens } from './tokens.ts'
+import type { Attempts } from './attempts.ts'
+import type { Device } from './device.ts'
+import { wrongCredentials, wrongPassword } from './errors.ts'
+import type { Passwords } from './passwords.ts'
+import { findPasswordHash, findUser, findUserByEmail, writePasswordHash } from './store.ts'
+import type { Grant } from './tokens.ts'
 
 export type IdentityService = ReturnType<typeof createIdentityService>
 
 interface Dependencies {
   postgres: Postgres
   organizations: OrganizationsService
-  tokens: Tokens
+  passwords: Passwords
+  attempts: Attempts
+  sessions: {
+    start: (userId: string, device: Device) => Promise<Grant>
+    endWithin: (tx: SystemTx, userId: string, which: { except: string }, endedBy: 'password') => Promise<string[]>
+    forget: (sessionIds: readonly string[]) => void
+  }
 }
 
-/** OWASP's floor for argon2id: 19 MiB, two passes, one lane. */
-const HASH_OPTIONS = { type: argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
-
-export const hashPassword = (password: string): Promise<string> => hash(password.normalize('NFC'), HASH_OPTIONS)
-
-export function createIdentityService({ postgres, organizations, tokens }: Dependencies) {
-  // Unknown addresses are checked against a hash too, so that both answers take the same time.
-  const decoy = hashPassword('no user has this password')
+export function createIdentityService(dependencies: Dependencies) {
+  const { postgres, organizations, passwords, attempts, sessions } = dependencies
 
   return {
-    /** Exchanges email and password for an access token. Unknown addresses and wrong passwords get the same answer. */
-    async login(email: string, password: string) {
+    /** Begins a session. Unknown addresses and wrong passwords get the same answer, after the same work. */
+    async login(email: string, password: string, device: Device): Promise<Grant> {
+      await attempts.begin(email, device.ip)
       const user = await postgres.withSystem((tx) => findUserByEmail(tx, email))
-      const matches = await verify(user?.passwordHash ?? (await decoy), password.normalize('NFC'))
+      const matches = await passwords.matches(password, user?.passwordHash)
       if (!user || !matches) throw wrongCredentials('There is no account with this email and password.')
-      return tokens.issueSession(user.id)
+      await attempts.succeeded(email, device.ip)
+      if (passwords.isOutdated(user.passwordHash)) {
+        const passwordHash = await passwords.hash(password)
+        await postgres.withSystem((tx) => writePasswordHash(tx, user.id, passwordHash, user.passwordHash))
+      }
+      return sessions.start(user.id, device)
+    },
+
+    /** Changes the password of whoever knows the one before. Every other session ends, in one step with the change. */
+    async changePassword(
+      person: { userId: string; sessionId: string },
+      { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
+      ip: string,
+    ): Promise<void> {
+      const { userId, sessionId } = person
+      await attempts.begin(userId, ip)
+      const before = await postgres.withSystem((tx) => findPasswordHash(tx, userId))
+      if (!(await passwords.matches(currentPassword, before))) throw notTheCurrentPassword()
+      await attempts.succeeded(userId, ip)
+      const passwordHash = await passwords.hash(newPassword)
+      const ended = await postgres.withSystem(async (tx) => {
+        // Somebody else's change in between makes the password that was checked one of the past.
+        if (!(await writePasswordHash(tx, userId, passwordHash, before))) throw notTheCurrentPassword()
+        return sessions.endWithin(tx, userId, { except: sessionId }, 'password')
+      })
+      sessions.forget(ended)
     },
 
     /** The signed-in person, or undefined when the account is gone. */
@@ -38,3 +66,8 @@ export function createIdentityService({ postgres, organizations, tokens }: Depen
     },
   }
 }
+
+const notTheCurrentPassword = () =>
+  wrongPassword('The password was not changed.', {
+    errors: [{ path: '/currentPassword', message: 'is not your password' }],
+  })

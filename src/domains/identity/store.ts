@@ -1,4 +1,4 @@
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { SystemTx } from '../../infra/postgres.ts'
 import { users } from './tables.ts'
 
@@ -13,4 +13,23 @@ export async function findUser(tx: SystemTx, id: string) {
     .from(users)
     .where(eq(users.id, id))
   return user
+}
+
+export async function findPasswordHash(tx: SystemTx, id: string): Promise<string | undefined> {
+  const [user] = await tx.select({ passwordHash: users.passwordHash }).from(users).where(eq(users.id, id))
+  return user?.passwordHash
+}
+
+/** Replaces a password hash if it is still the one that is given; says whether it was. */
+export async function writePasswordHash(
+  tx: SystemTx,
+  id: string,
+  passwordHash: string,
+  before: string | undefined,
+): Promise<boolean> {
+  const { rowCount } = await tx
+    .update(users)
+    .set({ passwordHash })
+    .where(and(eq(users.id, id), eq(users.passwordHash, before ?? '')))
+  return rowCount === 1
 }

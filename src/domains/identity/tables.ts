@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { pgPolicy, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { index, pgPolicy, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import { appRole, systemRole } from '../../infra/tenancy.ts'
 
 /**
@@ -24,5 +24,73 @@ export const users = pgTable(
       using: sql`exists (select 1 from memberships where memberships.user_id = ${table.id})`,
     }),
     pgPolicy('system', { for: 'all', to: systemRole, using: sql`true`, withCheck: sql`true` }),
+  ],
+)
+
+const at = (name: string) => timestamp(name, { withTimezone: true })
+
+/**
+ * Tables about people and not about an organization's data: the server reads them as the system role only. The app role has neither
+ * a policy nor a grant, so that no tenant transaction can see them whatever it asks.
+ */
+const systemOnly = () => pgPolicy('system', { for: 'all', to: systemRole, using: sql`true`, withCheck: sql`true` })
+
+/** One sign-in on one device, and the family of refresh tokens that keeps it going. */
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    createdAt: at('created_at').notNull().defaultNow(),
+    /** When it was last refreshed. */
+    lastSeenAt: at('last_seen_at').notNull().defaultNow(),
+    /** When it ends however much it is used. */
+    expiresAt: at('expires_at').notNull(),
+    endedAt: at('ended_at'),
+    endedBy: text('ended_by', { enum: ['logout', 'revocation', 'password', 'reuse'] }),
+    ip: text(),
+    userAgent: text('user_agent'),
+  },
+  (table) => [index('sessions_user').on(table.userId, table.id), systemOnly()],
+)
+
+/** Every refresh token of a session, by its hash: the spent ones too, or a stolen one could not be told from a wrong one. */
+export const refreshTokens = pgTable(
+  'refresh_tokens',
+  {
+    hash: text().primaryKey(),
+    sessionId: text('session_id')
+      .notNull()
+      .references(() => sessions.id, { onDelete: 'cascade' }),
+    createdAt: at('created_at').notNull().defaultNow(),
+    spentAt: at('spent_at'),
+    /** With the token itself it makes the successor; alone it is worth nothing. */
+    successorSalt: text('successor_salt'),
+  },
+  (table) => [index('refresh_tokens_session').on(table.sessionId), systemOnly()],
+)
+
+/** A link that was mailed to an address. Whoever comes back with its token reads the mailbox, and may then do what it was made for. */
+export const mailboxProofs = pgTable(
+  'mailbox_proofs',
+  {
+    id: text().primaryKey(),
+    purpose: text({ enum: ['registration', 'password_reset'] }).notNull(),
+    email: text().notNull(),
+    tokenHash: text('token_hash').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+    usedAt: at('used_at'),
+    /** What a registration asks for. The account is made when the proof comes back, so nobody can occupy another's address. */
+    name: text(),
+    passwordHash: text('password_hash'),
+    organizationName: text('organization_name'),
+  },
+  (table) => [
+    uniqueIndex('mailbox_proofs_token').on(table.tokenHash),
+    index('mailbox_proofs_email').on(table.email),
+    systemOnly(),
   ],
 )

@@ -3,10 +3,11 @@ import { challenge, type Principal } from '../../http/access.ts'
 
 const ACCESS_TOKEN_TTL_MS = 15 * 60_000
 
-/** `sub` is a user for `session`, a project for `viewer`. */
+/** `sub` is a user for `session`, a project for `viewer`; `sid` is the session that a `session` token belongs to. */
 interface Claims {
   typ: 'session' | 'viewer'
   sub: string
+  sid?: string
   exp: number
 }
 
@@ -15,23 +16,32 @@ export interface IssuedToken {
   expiresAt: string
 }
 
+/** What a device gets: the access token for its requests, and the refresh token for its cookie. */
+export interface Grant extends IssuedToken {
+  refreshToken: string
+  refreshExpiresAt: Date
+}
+
 export type Tokens = ReturnType<typeof createTokens>
 
 /** Access tokens: short-lived and signed, never stored. */
 export function createTokens(jwt: JWT) {
-  const issue = (typ: Claims['typ'], sub: string): IssuedToken => {
-    const exp = Math.floor((Date.now() + ACCESS_TOKEN_TTL_MS) / 1000)
-    return { accessToken: jwt.sign({ typ, sub, exp }), expiresAt: new Date(exp * 1000).toISOString() }
+  const issue = (claims: Omit<Claims, 'exp'>, notAfterMs = Number.POSITIVE_INFINITY): IssuedToken => {
+    const exp = Math.floor(Math.min(Date.now() + ACCESS_TOKEN_TTL_MS, notAfterMs) / 1000)
+    return { accessToken: jwt.sign({ ...claims, exp }), expiresAt: new Date(exp * 1000).toISOString() }
   }
   return {
-    issueSession: (userId: string) => issue('session', userId),
+    /** A token of one session, which it does not outlive. */
+    issueSession: (userId: string, sessionId: string, notAfterMs: number) =>
+      issue({ typ: 'session', sub: userId, sid: sessionId }, notAfterMs),
     /** A token that may only watch and query one project; the start page of a development server carries one. */
-    issueViewer: (projectId: string) => issue('viewer', projectId),
+    issueViewer: (projectId: string) => issue({ typ: 'viewer', sub: projectId }),
 
+    /** Checks what is signed. Whether the session goes on is for its service to say. */
     verify(token: string): Principal {
-      const { typ, sub, exp } = claimsOf(jwt, token)
+      const { typ, sub, sid, exp } = claimsOf(jwt, token)
       const expiresAtMs = exp * 1000
-      if (typ === 'session') return { kind: 'session', userId: sub, expiresAtMs }
+      if (typ === 'session' && sid) return { kind: 'session', userId: sub, sessionId: sid, expiresAtMs }
       if (typ === 'viewer') return { kind: 'viewer', projectId: sub, expiresAtMs }
       throw notAccepted()
     },

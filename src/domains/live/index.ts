@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Tail } from '../events/index.ts'
+import { SESSIONS_ENDED } from '../identity/index.ts'
 import { KEY_REVOKED } from '../projects/index.ts'
 import { type LiveRouteOptions, liveRoutes } from './routes.ts'
 import { createLiveRegistry } from './service.ts'
@@ -9,6 +10,7 @@ type LiveOptions = { tail: Tail } & Pick<LiveRouteOptions, 'bufferBytesMax' | 'h
 const livePlugin: FastifyPluginAsync<LiveOptions> = async (app, options) => {
   const registry = createLiveRegistry()
   app.facts.on(KEY_REVOKED, ({ payload }) => registry.revokeKey(String(payload.keyId)))
+  app.facts.on(SESSIONS_ENDED, ({ payload }) => registry.endSessions(payload.sessionIds as string[]))
   app.addHook('preClose', () => options.tail.stop())
   await app.register(liveRoutes, { ...options, registry })
 }

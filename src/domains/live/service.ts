@@ -34,6 +34,13 @@ export function createLiveRegistry() {
           socket.close(CLOSE.credentialEnded, 'the key was revoked')
       }
     },
+
+    endSessions(sessionIds: readonly string[]): void {
+      for (const [socket, { principal }] of sockets) {
+        if (principal.kind === 'session' && sessionIds.includes(principal.sessionId))
+          socket.close(CLOSE.credentialEnded, 'the session is over')
+      }
+    },
   }
 }
 export type LiveRegistry = ReturnType<typeof createLiveRegistry>

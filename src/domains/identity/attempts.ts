@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { networkOf } from '../../http/failed-authentications.ts'
+import { tooManyAttempts } from './errors.ts'
+
+const FREE_ATTEMPTS = 5
+const FIRST_PAUSE_MS = 60_000
+const LAST_PAUSE_MS = 15 * 60_000
+/** After so long without an attempt the count begins anew. */
+const MEMORY_MS = 3_600_000
+
+/** Counts the attempt before it is made, so that a thousand at once are a thousand. Gives the rest of a pause, or 0: go on. */
+const BEGIN = `
+local pause = redis.call('PTTL', KEYS[2])
+if pause > 0 then return pause end
+local attempts = redis.call('INCR', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local over = attempts - tonumber(ARGV[1])
+if over >= 0 then
+  redis.call('SET', KEYS[2], '1', 'PX', math.min(tonumber(ARGV[2]) * 2 ^ math.min(over, 10), tonumber(ARGV[3])))
+end
+return 0`
+
+export type Attempts = ReturnType<typeof createAttempts>
+
+/**
+ * Slows down guessing the password of one account from one address: five attempts, then a pause that doubles from one minute to
+ * fifteen. The pause is that address's alone, so nobody can lock a person out of their account, and never final. It falls on addresses that
+ * have no account too, or it would tell which have. Without Redis nobody guesses: the commands fail and the answer is 503.
+ */
+export function createAttempts(redis: Redis) {
+  const keysOf = (email: string, ip: string): [string, string] => {
+    const account = createHash('sha256').update(email.toLowerCase()).digest('base64url')
+    const name = `login:{${account}}:${networkOf(ip)}`
+    return [`${name}:attempts`, `${name}:pause`]
+  }
+  return {
+    /** Throws 429 while a pause lasts. */
+    async begin(email: string, ip: string): Promise<void> {
+      const limits = [FREE_ATTEMPTS, FIRST_PAUSE_MS, LAST_PAUSE_MS, MEMORY_MS]
+      const pauseMs = Number(await redis.eval(BEGIN, 2, ...keysOf(email, ip), ...limits))
+      if (pauseMs === 0) return
+      const seconds = Math.ceil(pauseMs / 1000)
+      const detail = `Too many wrong passwords for this account from your network. Try again in ${seconds} s, or reset the password.`
+      throw tooManyAttempts(detail, { headers: { 'retry-after': String(seconds) } })
+    },
+
+    /** A right password: the address may go on. */
+    async succeeded(email: string, ip: string): Promise<void> {
+      await redis.del(...keysOf(email, ip))
+    },
+  }
+}
