@@ -5,7 +5,6 @@ CREATE TABLE "mailbox_proofs" (
 	"token_hash" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
-	"used_at" timestamp with time zone,
 	"name" text,
 	"password_hash" text,
 	"organization_name" text
@@ -37,7 +36,7 @@ ALTER TABLE "sessions" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "refresh_tokens" ADD CONSTRAINT "refresh_tokens_session_id_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "mailbox_proofs_token" ON "mailbox_proofs" USING btree ("token_hash");--> statement-breakpoint
-CREATE INDEX "mailbox_proofs_email" ON "mailbox_proofs" USING btree ("email");--> statement-breakpoint
+CREATE INDEX "mailbox_proofs_email" ON "mailbox_proofs" USING btree (lower("email"));--> statement-breakpoint
 CREATE INDEX "refresh_tokens_session" ON "refresh_tokens" USING btree ("session_id");--> statement-breakpoint
 CREATE INDEX "sessions_user" ON "sessions" USING btree ("user_id","id");--> statement-breakpoint
 CREATE POLICY "system" ON "mailbox_proofs" AS PERMISSIVE FOR ALL TO "meterhouse_system" USING (true) WITH CHECK (true);--> statement-breakpoint

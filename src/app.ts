@@ -12,7 +12,7 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { openIdentity } from './domains/identity/index.ts'
+import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import { createOrganizationsService } from './domains/organizations/index.ts'
@@ -87,7 +87,10 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   })
 
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure })
-  if (config.roles.includes('jobs')) await app.register(usageJobsPlugin, { config })
+  if (config.roles.includes('jobs')) {
+    await app.register(usageJobsPlugin, { config })
+    await app.register(identityJobs, { config })
+  }
   if (config.roles.includes('api')) await registerApi(app, config, pressure)
   return app
 }
@@ -95,7 +98,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
 async function registerApi(app: FastifyInstance, config: Config, pressure: Pressure): Promise<void> {
   const organizationsService = createOrganizationsService(app)
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
-  const people = openIdentity(app, organizationsService)
+  const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf

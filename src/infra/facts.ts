@@ -7,7 +7,14 @@ const CHANNEL = 'facts'
 declare module 'fastify' {
   interface FastifyInstance {
     /** Hears the facts of the outbox, from whichever process published them: at least once, unless Redis is away just then. */
-    facts: { on: (kind: string, listener: (fact: Fact) => void) => void }
+    facts: {
+      on: (kind: string, listener: (fact: Fact) => void) => void
+      /**
+       * Is given each fact of a kind, once or more, before it counts as published, in the process that publishes it: one of the role
+       * jobs. When it rejects, the fact and all after it are published again.
+       */
+      carry: (kind: string, carrier: (fact: Fact) => Promise<void>) => void
+    }
   }
 }
 
@@ -21,8 +28,10 @@ interface FactsOptions {
 export default fp(
   async (app, { redisUrl, relays }: FactsOptions) => {
     const listeners = new Map<string, ((fact: Fact) => void)[]>()
+    const carriers = new Map<string, (fact: Fact) => Promise<void>>()
     app.decorate('facts', {
       on: (kind, listener) => void listeners.set(kind, [...(listeners.get(kind) ?? []), listener]),
+      carry: (kind, carrier) => void carriers.set(kind, carrier),
     })
 
     const subscriber = createBlockingRedis(redisUrl)
@@ -38,7 +47,10 @@ export default fp(
     if (!relays) return
     const relay = createOutboxRelay({
       postgres: app.postgres,
-      publish: async (fact) => void (await app.redis.publish(CHANNEL, JSON.stringify(fact))),
+      publish: async (fact) => {
+        await carriers.get(fact.kind)?.(fact)
+        await app.redis.publish(CHANNEL, JSON.stringify(fact))
+      },
       log: app.log,
     })
     app.addHook('onReady', async () => relay.start())

@@ -6,6 +6,8 @@ export interface Mail {
   subject: string
   text: string
   html: string
+  /** Tells two copies of one mail from two mails. */
+  messageId?: string
 }
 
 /** Sends over SMTP. Rejects when the server does not take the message. */

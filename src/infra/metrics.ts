@@ -123,6 +123,12 @@ windows: must be 0.`,
       labelNames: ['reason'],
       registers,
     }),
+    deadJobs: new Counter({
+      name: 'meterhouse_dead_jobs_total',
+      help: 'Jobs whose last attempt failed and that were set aside, by queue.',
+      labelNames: ['queue'],
+      registers,
+    }),
     liveSockets: new Gauge({ name: 'meterhouse_live_sockets', help: 'Open live WebSockets.', registers }),
     liveDropped: new Counter({
       name: 'meterhouse_live_dropped_total',

@@ -99,6 +99,32 @@ const TABLE: Record<string, Row> = {
   'GET /health/ready': { answers: EVERYBODY },
   'GET /metrics': { answers: EVERYBODY },
   'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
+  'GET /account/verify-email': { answers: EVERYBODY },
+  'GET /account/reset-password': { answers: EVERYBODY },
+  'GET /account/forgot-password': { answers: EVERYBODY },
+  'GET /account.js': { answers: EVERYBODY },
+  'POST /v1/auth/register': {
+    answers: EVERYBODY.map(() => 202),
+    request: async () => ({
+      payload: { email: `${newId('usr')}@example.com`, password: 'long enough for anybody', name: 'Somebody' },
+      remoteAddress: newAddress(),
+    }),
+  },
+  'POST /v1/auth/verify-email': {
+    answers: EVERYBODY.map(() => 422),
+    request: async () => ({ payload: { token: 'x'.repeat(43) }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/auth/forgot-password': {
+    answers: EVERYBODY.map(() => 202),
+    request: async () => ({ payload: { email: alpha.email }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/auth/reset-password': {
+    answers: EVERYBODY.map(() => 422),
+    request: async () => ({
+      payload: { token: 'x'.repeat(43), password: 'long enough for anybody' },
+      remoteAddress: newAddress(),
+    }),
+  },
   'POST /v1/auth/refresh': {
     answers: EVERYBODY,
     request: async () => {

@@ -4,33 +4,42 @@ import type { Config } from '../../config.ts'
 import type { Principal } from '../../http/access.ts'
 import { requireSameOrigin } from '../../http/same-origin.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
+import { accountRoutes } from './accounts/routes.ts'
+import { createAccountsService } from './accounts/service.ts'
 import { createAttempts } from './attempts.ts'
+import { SESSIONS_ENDED } from './fact-kinds.ts'
+import { createMailTokens } from './mail-token.ts'
+import { accountPages } from './pages/routes.ts'
 import { createPasswords } from './passwords.ts'
 import { identityRoutes } from './routes.ts'
 import { createIdentityService } from './service.ts'
 import { createSessionCookie } from './session-cookie.ts'
 import { sessionRoutes } from './sessions/routes.ts'
-import { createSessionsService, SESSIONS_ENDED } from './sessions/service.ts'
+import { createSessionsService } from './sessions/service.ts'
 import { createTokens } from './tokens.ts'
 
+export { SESSIONS_ENDED } from './fact-kinds.ts'
+export { identityJobs } from './jobs.ts'
 export { hashPassword } from './passwords.ts'
-export { SESSIONS_ENDED } from './sessions/service.ts'
 
 export type Identity = ReturnType<typeof openIdentity>
 
 /** Accounts and sessions as this process knows them, kept up to date by facts. */
 export function openIdentity(
   app: Pick<FastifyInstance, 'postgres' | 'redis' | 'jwt' | 'facts'>,
-  organizations: OrganizationsService,
+  { organizations, config }: { organizations: OrganizationsService; config: Config },
 ) {
   const { postgres } = app
   const tokens = createTokens(app.jwt)
   const sessions = createSessionsService({ postgres, tokens })
-  const dependencies = { postgres, organizations, sessions, passwords: createPasswords() }
+  const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
+  const dependencies = { postgres, organizations, sessions, passwords, attempts }
+  const mailTokens = createMailTokens(config.http.jwtSecret)
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {
     sessions,
-    identity: createIdentityService({ ...dependencies, attempts: createAttempts(app.redis) }),
+    accounts: createAccountsService({ ...dependencies, mailTokens }),
+    identity: createIdentityService(dependencies),
     issueViewer: tokens.issueViewer,
 
     /** Resolves an access token; throws 401 for one that is not good, and for one whose session is over. */
@@ -51,6 +60,8 @@ const identityPlugin: FastifyPluginAsync<{ config: Config; identity: Identity }>
   }
   await app.register(cookies)
   await app.register(identityRoutes, { ...shared, identity: options.identity.identity })
+  await app.register(accountPages)
+  await app.register(accountRoutes, { accounts: options.identity.accounts })
   await app.register(sessionRoutes, {
     ...shared,
     sessions: options.identity.sessions,

@@ -13,6 +13,36 @@ export const Credentials = Type.Object(
   { additionalProperties: false },
 )
 
+const PlainName = (description: string, example: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 100,
+    pattern: '^[^\\p{Cc}]*\\S[^\\p{Cc}]*$',
+    description,
+    examples: [example],
+  })
+const MailedToken = Type.String({ pattern: '^[\\w-]{43}$', description: 'What the mailed link has after `#token=`.' })
+
+export const Registration = Type.Object(
+  {
+    email: Email,
+    password: NewPassword,
+    name: PlainName('What the person is called.', 'Ada'),
+    organizationName: Type.Optional(PlainName('An organization to make and to own.', 'Acme')),
+  },
+  { additionalProperties: false },
+)
+export type Registration = Static<typeof Registration>
+
+export const EmailVerification = Type.Object({ token: MailedToken }, { additionalProperties: false })
+export const ForgottenPassword = Type.Object({ email: Email }, { additionalProperties: false })
+export const PasswordReset = Type.Object({ token: MailedToken, password: NewPassword }, { additionalProperties: false })
+
+export const CheckYourMail = Type.Object(
+  { status: Type.Literal('check_your_mail') },
+  { description: 'The rest is in the mail.', examples: [{ status: 'check_your_mail' }] },
+)
+
 export const PasswordChange = Type.Object(
   { currentPassword: Type.String({ minLength: 1, maxLength: 128 }), newPassword: NewPassword },
   { additionalProperties: false },

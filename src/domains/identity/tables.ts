@@ -72,7 +72,10 @@ export const refreshTokens = pgTable(
   (table) => [index('refresh_tokens_session').on(table.sessionId), systemOnly()],
 )
 
-/** A link that was mailed to an address. Whoever comes back with its token reads the mailbox, and may then do what it was made for. */
+/**
+ * A link that is mailed to an address. Whoever comes back with its token reads the mailbox, and may do once what it was made for: using
+ * it deletes it.
+ */
 export const mailboxProofs = pgTable(
   'mailbox_proofs',
   {
@@ -82,7 +85,6 @@ export const mailboxProofs = pgTable(
     tokenHash: text('token_hash').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
-    usedAt: at('used_at'),
     /** What a registration asks for. The account is made when the proof comes back, so nobody can occupy another's address. */
     name: text(),
     passwordHash: text('password_hash'),
@@ -90,7 +92,7 @@ export const mailboxProofs = pgTable(
   },
   (table) => [
     uniqueIndex('mailbox_proofs_token').on(table.tokenHash),
-    index('mailbox_proofs_email').on(table.email),
+    index('mailbox_proofs_email').on(sql`lower(${table.email})`),
     systemOnly(),
   ],
 )

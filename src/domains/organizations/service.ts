@@ -1,7 +1,8 @@
 import type { Permission } from '../../http/access.ts'
-import type { Postgres } from '../../infra/postgres.ts'
+import { newId } from '../../ids.ts'
+import type { Postgres, SystemTx } from '../../infra/postgres.ts'
 import { ROLE_PERMISSIONS } from './roles.ts'
-import { findMembership, listMemberships } from './store.ts'
+import { findMembership, insertMembership, insertOrganization, listMemberships } from './store.ts'
 
 export type OrganizationsService = ReturnType<typeof createOrganizationsService>
 
@@ -11,6 +12,14 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
     async permissionsOf(organizationId: string, userId: string): Promise<readonly Permission[] | undefined> {
       const membership = await postgres.withTenant(organizationId, (tx) => findMembership(tx, userId))
       return membership && ROLE_PERMISSIONS[membership.role]
+    },
+
+    /** Makes an organization with its owner, inside a transaction of the caller's. */
+    async found(tx: SystemTx, name: string, ownerId: string): Promise<string> {
+      const organizationId = newId('org')
+      await insertOrganization(tx, { id: organizationId, name })
+      await insertMembership(tx, { organizationId, id: newId('mem'), userId: ownerId, role: 'owner' })
+      return organizationId
     },
 
     /** The organizations of a user with their role and projects. */

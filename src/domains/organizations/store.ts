@@ -16,3 +16,11 @@ export function listMemberships(tx: SystemTx, userId: string) {
     .where(eq(memberships.userId, userId))
     .orderBy(asc(organizations.id))
 }
+
+export async function insertOrganization(tx: SystemTx, organization: typeof organizations.$inferInsert): Promise<void> {
+  await tx.insert(organizations).values(organization)
+}
+
+export async function insertMembership(tx: SystemTx, membership: typeof memberships.$inferInsert): Promise<void> {
+  await tx.insert(memberships).values(membership)
+}

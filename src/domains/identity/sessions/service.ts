@@ -5,15 +5,11 @@ import { append, NO_ORGANIZATION } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import { type Device, deviceName } from '../device.ts'
 import { sessionNotFound } from '../errors.ts'
+import { REFRESH_TOKEN_REUSED, SESSIONS_ENDED } from '../fact-kinds.ts'
 import { hashToken, isWellFormedToken, newRefreshToken, newSuccessorSalt, successorOf } from '../refresh-token.ts'
 import type { Session } from '../schemas.ts'
 import type { Grant, Tokens } from '../tokens.ts'
 import * as store from './store.ts'
-
-/** The kind of the fact that ended sessions leave in the outbox; its payload is `{ sessionIds }`. */
-export const SESSIONS_ENDED = 'sessions.ended'
-/** The kind of the fact that a replayed refresh token leaves; its payload is `{ userId, sessionId }`. */
-export const REFRESH_TOKEN_REUSED = 'sessions.refresh_token_reused'
 
 const DAY_MS = 24 * 3_600_000
 const IDLE_MS = 14 * DAY_MS
@@ -24,7 +20,6 @@ const GRACE_MS = 10_000
 const CACHE_TTL_MS = 4000
 const CACHE_SIZE = 10_000
 const USER_AGENT_MAX = 400
-const KEEP_ENDED_MS = 30 * DAY_MS
 
 /** Whose session it is and until when; `null` when it is over. */
 type Life = { userId: string; endsAtMs: number } | null
@@ -159,8 +154,6 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
     async endAll(userId: string): Promise<void> {
       await end(userId, 'all', 'logout')
     },
-
-    prune: () => postgres.withSystem((tx) => store.pruneSessions(tx, new Date(Date.now() - KEEP_ENDED_MS))),
   }
 }
 

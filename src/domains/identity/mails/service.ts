@@ -1,0 +1,81 @@
+import type { Mail } from '../../../infra/mail.ts'
+import type { Fact } from '../../../infra/outbox.ts'
+import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
+import { countProofsBefore, deleteProof, findProof } from '../accounts/store.ts'
+import { deviceName } from '../device.ts'
+import { PASSWORD_RESET_REQUESTED, REFRESH_TOKEN_REUSED, REGISTRATION_REQUESTED } from '../fact-kinds.ts'
+import type { MailTokens } from '../mail-token.ts'
+import { findSession } from '../sessions/store.ts'
+import { findUser, findUserByEmail } from '../store.ts'
+import { addressTakenMail, passwordResetMail, render, reuseAlarmMail, verificationMail } from './templates.ts'
+
+/** What a job is told: which fact, and what it says. */
+export type MailFact = Pick<Fact, 'id' | 'kind' | 'payload'>
+
+/** More links than this are not mailed to one address within an hour, whoever asks for them. */
+const LINKS_PER_HOUR_MAX = 5
+const HOUR_MS = 3_600_000
+
+interface Dependencies {
+  postgres: Postgres
+  mailTokens: MailTokens
+  publicUrl: string
+}
+
+/** Writes the mails that facts ask for. Whether an address has an account is looked up here, where its owner alone sees the answer. */
+export function createMailsService({ postgres, mailTokens, publicUrl }: Dependencies) {
+  // Behind the #, which browsers send to no server, so that a token is in no log and in no referrer.
+  const linkTo = (page: string, proofId?: string) =>
+    new URL(`/account/${page}${proofId ? `#token=${mailTokens.tokenOf(proofId)}` : ''}`, publicUrl).href
+
+  /**
+   * The proof of a fact, unless it was used or its address has had enough mail. One that is not mailed is deleted and does not count, so
+   * that a flood of requests never keeps the next hour's links from the owner.
+   */
+  async function proofOf(tx: SystemTx, { payload }: MailFact) {
+    const proof = await findProof(tx, String(payload.proofId))
+    if (!proof) return undefined
+    const before = await countProofsBefore(tx, proof, new Date(Date.now() - HOUR_MS))
+    if (before < LINKS_PER_HOUR_MAX) return proof
+    await deleteProof(tx, proof.id)
+    return undefined
+  }
+
+  async function registration(tx: SystemTx, fact: MailFact): Promise<Mail | undefined> {
+    const proof = await proofOf(tx, fact)
+    if (!proof) return undefined
+    const user = await findUserByEmail(tx, proof.email)
+    if (user) return render(user.email, addressTakenMail(user.name, linkTo('forgot-password')))
+    return render(proof.email, verificationMail(proof.name ?? proof.email, linkTo('verify-email', proof.id)))
+  }
+
+  async function passwordReset(tx: SystemTx, fact: MailFact): Promise<Mail | undefined> {
+    const proof = await proofOf(tx, fact)
+    const user = proof && (await findUserByEmail(tx, proof.email))
+    if (user) return render(user.email, passwordResetMail(user.name, linkTo('reset-password', proof.id)))
+    if (proof) await deleteProof(tx, proof.id)
+    return undefined
+  }
+
+  async function reuseAlarm(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    if (!user) return undefined
+    const session = await findSession(tx, String(payload.sessionId))
+    const device = deviceName(session?.userAgent ?? null) ?? 'an unknown one'
+    return render(user.email, reuseAlarmMail(user.name, device, linkTo('forgot-password')))
+  }
+
+  const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {
+    [REGISTRATION_REQUESTED]: registration,
+    [PASSWORD_RESET_REQUESTED]: passwordReset,
+    [REFRESH_TOKEN_REUSED]: reuseAlarm,
+  }
+
+  return {
+    kinds: Object.keys(writers),
+
+    /** The mail of a fact, or nothing where there is nobody to tell. Asked again, it writes the same. */
+    compose: (fact: MailFact): Promise<Mail | undefined> =>
+      postgres.withSystem(async (tx) => writers[fact.kind]?.(tx, fact)),
+  }
+}

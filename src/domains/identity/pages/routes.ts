@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs'
+import type { FastifyPluginAsync } from 'fastify'
+
+const asset = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8')
+const PAGE = asset('account.html')
+const SCRIPT = asset('account.js')
+/** The pages that mailed links lead to; each posts to the route of the same name. */
+const ACTIONS = ['verify-email', 'reset-password', 'forgot-password']
+
+export const accountPages: FastifyPluginAsync = async (app) => {
+  for (const action of ACTIONS) {
+    app.get(`/account/${action}`, { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+      reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').send(PAGE),
+    )
+  }
+  app.get('/account.js', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-cache').send(SCRIPT),
+  )
+}
