@@ -5,7 +5,7 @@ import { createTurns } from '../../src/domains/identity/passwords.ts'
 import { users } from '../../src/domains/identity/tables.ts'
 import { newId } from '../../src/ids.ts'
 import { COOKIE, newAddress, post, refresh, signIn, statusOfMe } from '../helpers/accounts.ts'
-import { authorized, startTestApp } from '../helpers/app.ts'
+import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { startTestMailbox, tokenIn } from '../helpers/mailbox.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
@@ -115,6 +115,20 @@ t.test('a new password is set by the mailed link, once, and ends every session o
   t.equal(await statusOfMe(app, other.accessToken), 200)
   t.equal(await loginStatus(account.email, PASSWORD), 401)
   t.equal(await loginStatus(account.email, 'a new password of mine'), 200)
+})
+
+t.test('a sign-in that crosses a new password does not survive it', async (t) => {
+  const { email } = await makeAccount()
+  let crossing: Promise<number> | undefined
+  await app.postgres.withSystem(async (tx) => {
+    await tx.update(users).set({ passwordHash: 'the new one' }).where(eq(users.email, email))
+    crossing = loginStatus(email, PASSWORD)
+    // It has found the old password to be right, and waits to begin its session.
+    await eventually('the wait', async () => (await tx.execute(sql`select 1 from pg_locks where not granted`)).rows[0])
+  })
+  t.equal(await crossing, 401)
+  const sessions = await system(sql`select 1 from sessions join users on users.id = user_id where email = ${email}`)
+  t.equal(sessions.rows.length, 0)
 })
 
 t.test('a reset link is too old after 30 minutes, and no other token sets a password', async (t) => {

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config.ts'
 import { hashToken } from '../../src/domains/identity/refresh-token.ts'
 import { COOKIE, newAddress, post, refresh, refreshTokenOf, signIn, statusOfMe } from '../helpers/accounts.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
+import { listen, openLive } from '../helpers/live.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
 const LIMIT_MS = 5000
@@ -174,6 +175,21 @@ t.test('a session that ended stops acting within five seconds even when nobody t
   await alone.postgres.withSystem((tx) => tx.execute(sql`update sessions set ended_at = now()`))
   await eventually('the refusal', async () => (await statusOfMe(alone, accessToken)) === 401, LIMIT_MS)
   t.ok(performance.now() - startedAt < LIMIT_MS)
+})
+
+t.test('signing out closes what the session watches, and nothing that others watch', async (t) => {
+  const base = await listen(app)
+  const url = (projectId: string) => `${base}/v1/projects/${projectId}/live`
+  const [mine, other] = [await signIn(app, alpha), await signIn(app, alpha)]
+  const [closing, staying, foreign] = [
+    await openLive(t, url(alpha.projectId), mine.accessToken),
+    await openLive(t, url(alpha.projectId), other.accessToken),
+    await openLive(t, url(beta.projectId), (await signIn(app, beta)).accessToken),
+  ]
+  await Promise.all([closing, staying, foreign].map((socket) => socket.frame('hello')))
+  await app.inject(authorized(mine.accessToken, { method: 'POST', url: '/v1/auth/logout' }))
+  await eventually('the close', async () => closing.closeCode() === 4001, LIMIT_MS)
+  t.same([staying.closeCode(), foreign.closeCode()], [undefined, undefined])
 })
 
 t.test('signing out everywhere ends every session of the person and of nobody else', async (t) => {

@@ -15,7 +15,7 @@ interface Dependencies {
   passwords: Passwords
   attempts: Attempts
   sessions: {
-    start: (userId: string, device: Device) => Promise<Grant>
+    start: (userId: string, device: Device, before: (tx: SystemTx) => Promise<void>) => Promise<Grant>
     endWithin: (tx: SystemTx, userId: string, which: { except: string }, endedBy: 'password') => Promise<string[]>
     forget: (sessionIds: readonly string[]) => void
   }
@@ -30,13 +30,14 @@ export function createIdentityService(dependencies: Dependencies) {
       await attempts.begin(email, device.ip)
       const user = await postgres.withSystem((tx) => findUserByEmail(tx, email))
       const matches = await passwords.matches(password, user?.passwordHash)
-      if (!user || !matches) throw wrongCredentials('There is no account with this email and password.')
+      if (!user || !matches) throw noSuchAccount()
       await attempts.succeeded(email, device.ip)
-      if (passwords.isOutdated(user.passwordHash)) {
-        const passwordHash = await passwords.hash(password)
-        await postgres.withSystem((tx) => writePasswordHash(tx, user.id, passwordHash, user.passwordHash))
-      }
-      return sessions.start(user.id, device)
+      const { id, passwordHash } = user
+      const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : passwordHash
+      return sessions.start(id, device, async (tx) => {
+        // A new password ends every session, and must not miss the one of a sign-in with the old that is under way.
+        if (!(await writePasswordHash(tx, id, renewed, passwordHash))) throw noSuchAccount()
+      })
     },
 
     /** Changes the password of whoever knows the one before. Every other session ends, in one step with the change. */
@@ -67,6 +68,7 @@ export function createIdentityService(dependencies: Dependencies) {
   }
 }
 
+const noSuchAccount = () => wrongCredentials('There is no account with this email and password.')
 const notTheCurrentPassword = () =>
   wrongPassword('The password was not changed.', {
     errors: [{ path: '/currentPassword', message: 'is not your password' }],

@@ -89,7 +89,9 @@ export function createAccountsService(dependencies: Dependencies) {
         return { user, ended: await sessions.endWithin(tx, user.id, 'all', 'password') }
       })
       sessions.forget(ended)
-      await attempts.succeeded(user.email, ip)
+      await attempts.succeeded(user.email, ip).catch(() => {
+        // The password is set, and the pause that this would have ended ends by itself.
+      })
     },
   }
 }

@@ -102,11 +102,12 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
     forget,
     endWithin,
 
-    /** Begins a session on a device. */
-    async start(userId: string, { ip, userAgent }: Device): Promise<Grant> {
+    /** Begins a session on a device, in one transaction with what the caller has to do or to check before. */
+    async start(userId: string, { ip, userAgent }: Device, before: (tx: SystemTx) => Promise<void>): Promise<Grant> {
       const session = { id: newId('ses'), userId, expiresAt: new Date(Date.now() + LIFETIME_MS) }
       const refreshToken = newRefreshToken()
       await postgres.withSystem(async (tx) => {
+        await before(tx)
         await store.insertSession(tx, { ...session, ip, userAgent: userAgent?.slice(0, USER_AGENT_MAX) ?? null })
         await store.insertRefreshToken(tx, hashToken(refreshToken), session.id)
       })
