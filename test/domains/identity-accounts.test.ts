@@ -1,16 +1,20 @@
+import { Writable } from 'node:stream'
 import { hash } from 'argon2'
 import { eq, sql } from 'drizzle-orm'
 import t from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
 import { createTurns } from '../../src/domains/identity/passwords.ts'
 import { users } from '../../src/domains/identity/tables.ts'
+import { loggerOptions } from '../../src/http/request-log.ts'
 import { newId } from '../../src/ids.ts'
-import { COOKIE, newAddress, post, refresh, signIn, statusOfMe } from '../helpers/accounts.ts'
+import { COOKIE, newAddress, post, refresh, refreshTokenOf, signIn, statusOfMe } from '../helpers/accounts.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { startTestMailbox, tokenIn } from '../helpers/mailbox.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
 const mailbox = await startTestMailbox(t)
-const { app } = await startTestApp(t, { METERHOUSE_SMTP_URL: mailbox.url })
+const { app, environment } = await startTestApp(t, { METERHOUSE_SMTP_URL: mailbox.url })
 const [alpha, beta] = await createTwoTenants(app)
 
 const PASSWORD = 'correct horse battery'
@@ -252,6 +256,38 @@ t.test('nothing that is stored, queued or answered acts as a token', async (t) =
   }
   t.match(held, 'proofId', 'the jobs were found')
   for (const secret of secrets) t.notMatch(held, secret)
+})
+
+t.test('no secret of a person is logged, however much is', async (t) => {
+  const lines: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    },
+  })
+  const config = loadConfig({ ...environment, METERHOUSE_LOG_LEVEL: 'trace' })
+  const logged = await buildApp(config, { ...loggerOptions(config.log, false), stream })
+  t.teardown(() => logged.close())
+  await logged.ready()
+  const account = await makeAccount()
+  const link = await askForReset(account.email)
+  const { accessToken, refreshToken } = await signIn(logged, account)
+  const successor = refreshTokenOf(await refresh(logged, refreshToken))
+  const payload = { token: link, password: 'a new password of mine' }
+  await post(logged, '/v1/auth/reset-password', { payload: { ...payload, password: 'short-secret', extra: 1 } })
+  for (let i = 0; i < 2; i++) await post(logged, '/v1/auth/reset-password', { payload })
+  await post(logged, '/v1/auth/register', { payload: { ...account, name: 'Ada' } })
+  t.equal(await statusOfMe(logged, accessToken), 401)
+  t.equal((await refresh(logged, successor)).statusCode, 401)
+  t.equal((await post(logged, '/v1/auth/login', { payload: account })).statusCode, 401)
+  t.ok(lines.length >= 8, `${lines.length} lines`)
+  const secrets = [account.password, link, accessToken, refreshToken, successor, payload.password, 'short-secret']
+  for (const secret of secrets)
+    t.notOk(
+      lines.some((line) => line.includes(secret)),
+      secret,
+    )
 })
 
 t.test('the limit of an address is that of its network', async (t) => {
