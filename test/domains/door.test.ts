@@ -127,6 +127,13 @@ t.test('what waits in quarantine is replayed once the plan lets it pass, with wh
   t.match(await eventOf(alpha, 'Order'), { messageId: 'q-1', properties: { total: 12, note: 'größer' } })
   t.equal(await receiptOf(alpha), 'stored')
   t.same((await call(beta, 'GET', '/quarantine')).data, [], 'the other tenant had nothing to repair')
+
+  const { results } = (await send(alpha, { event: 'Order', properties: { total: 'nameless' } })).json()
+  await eventually('the nameless item', async () => (await call(alpha, 'GET', '/quarantine')).data.length === 2)
+  t.match(await call(alpha, 'POST', '/quarantine/replay', { ...filter, mapping, dryRun: false }), { replayed: 1 })
+  await eventually('the nameless event', async () =>
+    (await storedEvents(app, alpha)).some(({ message_id }) => message_id === results[0].messageId),
+  )
 })
 
 t.test('history that is imported takes its own lane and ends in the same store', async (t) => {

@@ -50,7 +50,9 @@ export function createCapture(context: CaptureContext): (raw: RawEvent, index: n
     const verdict = plan ? judge(plan, fields) : undefined
     if (verdict?.action === 'reject') return reject(verdict.code, verdict.path, verdict.message, messageId)
     if (verdict?.action === 'quarantine') {
-      const kept = { messageId, retryStable, ...keptBy(verdict, fields), receivedAtMs, sentAtMs }
+      // With its id, also where that was not the sender's, so that a replay is the same event.
+      const said = { ...fields, messageId: idBytes }
+      const kept = { messageId, retryStable, ...keptBy(verdict, said), receivedAtMs, sentAtMs }
       return { apart: captureApart(context, kept), warning: verdict }
     }
     const hasOwnTime = fields.timestamp !== undefined || time !== receivedAtMs
