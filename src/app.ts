@@ -1,6 +1,7 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.ts'
+import audit from './domains/audit/index.ts'
 import events, {
   createProgress,
   openEnricher,
@@ -121,6 +122,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   await app.register(async (scope) => {
     guardScope(scope, keyedOrSignedIn)
     await scope.register(identity, { config, identity: people })
+    await scope.register(audit)
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })

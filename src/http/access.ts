@@ -17,6 +17,7 @@ export const PERMISSIONS = [
   'projects:write',
   'quarantine:read',
   'quarantine:write',
+  'audit:read',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 

@@ -39,6 +39,7 @@ const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404
 /** The payloads are events that every member may read; the start page shows one demo project and has no business here. */
 const QUARANTINE_READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 403, 404, 404, 401]
 const QUARANTINE_WRITERS = [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401]
+const AUDITORS = [401, 403, 403, 200, 404, 200, 200, 403, 403, 403, 403, 404, 404, 401]
 /** Whoever is signed in acts on what is their own. */
 const PEOPLE = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, status, 403, 401]
 const PROJECT = '/v1/projects/:projectId'
@@ -215,6 +216,8 @@ const TABLE: Record<string, Row> = {
     answers: READERS,
     request: async () => ({ query: { field: 'event' } }),
   },
+  [`GET ${PROJECT}/audit-log`]: { permission: 'audit:read', answers: AUDITORS },
+  [`GET ${PROJECT}/audit-log/export`]: { permission: 'audit:read', answers: AUDITORS },
   ...planTable(),
   [`GET ${PROJECT}/quarantine`]: { permission: 'quarantine:read', answers: QUARANTINE_READERS },
   [`GET ${PROJECT}/quarantine/summary`]: { permission: 'quarantine:read', answers: QUARANTINE_READERS },

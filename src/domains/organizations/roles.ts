@@ -15,10 +15,12 @@ const DEVELOPER = [
   'quarantine:write',
 ] as const satisfies readonly Permission[]
 
+const ADMIN = [...DEVELOPER, 'audit:read'] as const satisfies readonly Permission[]
+
 /** The built-in roles, from the most to the least that they may do. */
 export const ROLE_PERMISSIONS = {
-  owner: DEVELOPER,
-  admin: DEVELOPER,
+  owner: ADMIN,
+  admin: ADMIN,
   developer: DEVELOPER,
   analyst: ANALYST,
   viewer: VIEWER,

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { principalOf, projectScope } from '../../http/access.ts'
+import { projectScope } from '../../http/access.ts'
+import { actingOf } from '../../http/acting.ts'
 import { CursorQuery, LimitQuery, ProjectParams, problemResponses } from '../../http/schemas.ts'
 import { CreatedKey, KeyPage, KeyParams, NewKey, ProjectChange, ProjectSchema } from './schemas.ts'
 import type { ProjectsService } from './service.ts'
@@ -47,7 +48,7 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
       },
     },
     async (request, reply) =>
-      reply.code(201).send(await projects.createKey(projectScope(request), principalOf(request), request.body)),
+      reply.code(201).send(await projects.createKey(projectScope(request), request.body, actingOf(request))),
   )
 
   app.delete(
@@ -65,7 +66,7 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
       },
     },
     async (request, reply) => {
-      await projects.revokeKey(projectScope(request), request.params.keyId)
+      await projects.revokeKey(projectScope(request), request.params.keyId, actingOf(request))
       return reply.code(204).send(null)
     },
   )
@@ -100,6 +101,6 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
         response: { 200: ProjectSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
       },
     },
-    (request) => projects.changeProject(projectScope(request), request.body),
+    (request) => projects.changeProject(projectScope(request), request.body, actingOf(request)),
   )
 }

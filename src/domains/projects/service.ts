@@ -8,9 +8,11 @@ import {
   type ProjectScope,
   type ProjectSettings,
 } from '../../http/access.ts'
+import type { Acting } from '../../http/acting.ts'
 import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx, TenantTx } from '../../infra/postgres.ts'
+import { record } from '../audit/index.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
 import { keyNotFound, projectNotFound } from './errors.ts'
 import { generateKey, hashKey, isWellFormedKey, keyHint } from './keys.ts'
@@ -22,6 +24,7 @@ import {
   insertKey,
   type KeyRow,
   listKeys,
+  lockProject,
   type ProjectRow,
   revokeKey,
   updateProject,
@@ -70,6 +73,16 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     fetchMethod: async (projectId) => (await postgres.withSystem((tx) => findProject(tx, projectId)))?.organizationId,
   })
 
+  /** Nobody can make a key that may do more than they may; a person may always make one that sends events. */
+  async function assertMayGive(organizationId: string, maker: Principal, scopes: readonly Permission[]): Promise<void> {
+    const own = maker.kind === 'session' ? await organizations.permissionsOf(organizationId, maker.userId) : undefined
+    const allowed = maker.kind === 'key' ? maker.permissions : ['events:write', ...(own ?? [])]
+    const lacking = scopes.filter((permission) => !allowed.includes(permission))
+    if (lacking.length === 0) return
+    const giver = maker.kind === 'key' ? 'A key can give only scopes that it has itself; it' : 'Your role'
+    throw forbidden(`${giver} lacks ${lacking.join(', ')}.`)
+  }
+
   return {
     /**
      * Resolves a write key or an API key to its principal; throws 401 for every key that does not act, without saying why, and 503
@@ -110,13 +123,15 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     },
 
     /** Makes a key and returns it with its secret, which is not stored and cannot be shown again. */
-    async createKey(scope: ProjectScope, maker: Principal, input: NewKey): Promise<Key & { key: string }> {
-      if (maker.kind === 'key') {
-        const lacking = scopesOf(input).filter((permission) => !maker.permissions.includes(permission))
-        if (lacking.length > 0)
-          throw forbidden(`A key can give only scopes that it has itself; it lacks ${lacking.join(', ')}.`)
-      }
-      return postgres.withTenant(scope.organizationId, (tx) => issueKey(tx, scope, input))
+    async createKey(scope: ProjectScope, input: NewKey, maker: Acting): Promise<Key & { key: string }> {
+      const { organizationId, projectId } = scope
+      await assertMayGive(organizationId, maker.principal, scopesOf(input))
+      return postgres.withTenant(organizationId, async (tx) => {
+        const made = await issueKey(tx, scope, input)
+        const target = { kind: 'api_key', id: made.id }
+        await record(tx, { organizationId, projectId, by: maker, action: 'api_key.made', target, after: toFacts(made) })
+        return made
+      })
     },
 
     async listKeys({ organizationId, projectId }: ProjectScope, page: { limit: number; after: string }) {
@@ -128,11 +143,14 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     },
 
     /** Revokes a key. Every process stops honoring it within a second normally, five at the most. */
-    async revokeKey({ organizationId, projectId }: ProjectScope, keyId: string): Promise<void> {
+    async revokeKey({ organizationId, projectId }: ProjectScope, keyId: string, by: Acting): Promise<void> {
       await postgres.withTenant(organizationId, async (tx) => {
         const row = await revokeKey(tx, projectId, keyId)
         if (!row) throw keyNotFound('There is no such key in this project.')
         await append(tx, { organizationId, kind: KEY_REVOKED, payload: { keyId, projectId } })
+        const target = { kind: 'api_key', id: keyId }
+        const before = toFacts(toKey(row))
+        await record(tx, { organizationId, projectId, by, action: 'api_key.revoked', target, before })
       })
     },
 
@@ -152,12 +170,17 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     },
 
     /** Changes a project. Every process acts on it within a second normally, five at the most; this one at once. */
-    async changeProject({ organizationId, projectId }: ProjectScope, input: ProjectChange): Promise<Project> {
+    async changeProject(scope: ProjectScope, input: ProjectChange, by: Acting): Promise<Project> {
+      const { organizationId, projectId } = scope
       const change = { ...input, ...(input.allowedOrigins && { allowedOrigins: readOrigins(input.allowedOrigins) }) }
       const row = await postgres.withTenant(organizationId, async (tx) => {
-        const changed = await updateProject(tx, projectId, change)
+        const before = await lockProject(tx, projectId)
+        const changed = before && (await updateProject(tx, projectId, change))
         if (!changed) throw noSuchProject()
         await append(tx, { organizationId, kind: PROJECT_CHANGED, payload: { projectId } })
+        const differences = differencesOf(before, changed, Object.keys(change) as (keyof typeof change)[])
+        const target = { kind: 'project', id: projectId }
+        if (differences) await record(tx, { ...scope, by, action: 'project.changed', target, ...differences })
         return changed
       })
       forget((principal) => principal.projectId === projectId)
@@ -210,6 +233,16 @@ function toProject({ id, organizationId, name, allowedOrigins, ipPolicy, created
 function toKey({ id, projectId, name, kind, hint, scopes, createdAt, expiresAt }: KeyRow): Key {
   const expires = expiresAt?.toISOString() ?? null
   return { id, projectId, name, kind, hint, scopes, createdAt: createdAt.toISOString(), expiresAt: expires }
+}
+
+/** What the audit log says of a key. */
+const toFacts = ({ name, kind, hint, scopes, expiresAt }: Key) => ({ name, kind, hint, scopes, expiresAt })
+
+/** The fields among the names that are not the same; undefined when all are. */
+function differencesOf<T extends object>(before: T, after: T, names: (keyof T & string)[]) {
+  const changed = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+  const pick = (row: T) => Object.fromEntries(changed.map((name) => [name, row[name]]))
+  return changed.length === 0 ? undefined : { before: pick(before), after: pick(after) }
 }
 
 /** The start page's own credential watches one project and does nothing else. */

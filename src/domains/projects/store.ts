@@ -10,6 +10,12 @@ export async function findProject(tx: SystemTx | TenantTx, projectId: string) {
   return project
 }
 
+/** The project as it is until the end of the transaction, unless that changes it. */
+export async function lockProject(tx: TenantTx, projectId: string) {
+  const [project] = await tx.select().from(projects).where(eq(projects.id, projectId)).for('no key update')
+  return project
+}
+
 export type ProjectRow = typeof projects.$inferSelect
 
 /** Changes what is given, and gives the project as it then is. */

@@ -5,7 +5,7 @@ import { createQuarantineService } from './service.ts'
 
 /** Events that were refused and kept: schema violations and dead letters, to be repaired and replayed. */
 const quarantinePlugin: FastifyPluginAsync<{ door: ReplayDoor }> = async (app, { door }) => {
-  const quarantine = createQuarantineService({ clickhouse: app.clickhouse, door })
+  const quarantine = createQuarantineService({ clickhouse: app.clickhouse, postgres: app.postgres, door })
   await app.register(quarantineRoutes, { quarantine })
 }
 export default quarantinePlugin

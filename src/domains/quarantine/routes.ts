@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { type Principal, principalOf, projectScope } from '../../http/access.ts'
+import { projectScope } from '../../http/access.ts'
+import { actingOf } from '../../http/acting.ts'
 import { ProjectParams, problemResponses } from '../../http/schemas.ts'
 import {
   DiscardAnswer,
@@ -69,7 +70,7 @@ event. Oldest first, up to ${LIMITS.itemsPerCall} per call; call again with \`ne
         response: { 200: ReplayAnswer, ...problems },
       },
     },
-    (request) => quarantine.replay(projectScope(request), request.body, actorOf(principalOf(request))),
+    (request) => quarantine.replay(projectScope(request), request.body, actingOf(request)),
   )
 
   app.post(
@@ -85,11 +86,6 @@ event. Oldest first, up to ${LIMITS.itemsPerCall} per call; call again with \`ne
         response: { 200: DiscardAnswer, ...problems },
       },
     },
-    (request) => quarantine.discard(projectScope(request), request.body, actorOf(principalOf(request))),
+    (request) => quarantine.discard(projectScope(request), request.body, actingOf(request)),
   )
-}
-
-const actorOf = (principal: Principal): string => {
-  if (principal.kind === 'key') return `key:${principal.keyId}`
-  return principal.kind === 'session' ? `user:${principal.userId}` : 'viewer'
 }

@@ -1,6 +1,10 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { type FieldError, invalidRequest } from '../../errors.ts'
+import type { Principal } from '../../http/access.ts'
+import type { Acting } from '../../http/acting.ts'
 import type { ClickHouse, ProjectScope } from '../../infra/clickhouse.ts'
+import type { Postgres } from '../../infra/postgres.ts'
+import { record } from '../audit/index.ts'
 import type { ReplayDoor } from '../events/index.ts'
 import { type Actor, createChanges } from './changes.ts'
 import { encodeCursor, type Place } from './cursor.ts'
@@ -23,13 +27,14 @@ import { chunksOf, type Selection, selectForChange, selectGroups, selectItems } 
 
 interface Dependencies {
   clickhouse: ClickHouse
+  postgres: Postgres
   door: ReplayDoor
 }
 
 export type QuarantineService = ReturnType<typeof createQuarantineService>
 
 /** What was refused and kept: read it, repair it and send it through the door again, or let it go. */
-export function createQuarantineService({ clickhouse, door }: Dependencies) {
+export function createQuarantineService({ clickhouse, postgres, door }: Dependencies) {
   const changes = createChanges(clickhouse)
   const read = async <S extends TSchema>(
     scope: ProjectScope,
@@ -42,6 +47,18 @@ export function createQuarantineService({ clickhouse, door }: Dependencies) {
     const found = await read(scope, keysStatement(search, limit + 1))
     const keys = found.slice(0, limit)
     return { keys, nextCursor: cursorAfter(keys.at(-1), found.length > limit, name) }
+  }
+
+  /**
+   * Items lie in a store that shares no transaction with the log, so that the entry comes first: nothing is done that was not written
+   * down, and where it breaks off the entry says what was asked for. No value of an event is in it.
+   */
+  async function writeDown(scope: ProjectScope, by: Acting, action: string, input: DiscardInput, keys: Place[]) {
+    const [first, last] = [keys[0]?.messageId, keys.at(-1)?.messageId]
+    if (first === undefined) return
+    const after = { events: keys.length, filter: input.filter, firstMessageId: first, lastMessageId: last }
+    const target = { kind: 'quarantine', id: scope.projectId }
+    await postgres.withTenant(scope.organizationId, (tx) => record(tx, { ...scope, by, action, target, after }))
   }
 
   return {
@@ -66,7 +83,7 @@ export function createQuarantineService({ clickhouse, door }: Dependencies) {
      * Sends one page of items through the door again. An item is closed only after the door said that its event is on disk or known;
      * whatever breaks off in between is done again by the next call, and the door recognizes what it has.
      */
-    async replay(scope: ProjectScope, input: ReplayInput, by: Actor): Promise<ReplayAnswer> {
+    async replay(scope: ProjectScope, input: ReplayInput, acting: Acting): Promise<ReplayAnswer> {
       const faults: FieldError[] = []
       const repair = compileMapping(input.mapping, '/mapping', faults)
       const [fault] = faults
@@ -74,6 +91,8 @@ export function createQuarantineService({ clickhouse, door }: Dependencies) {
       const selection = selectForChange(input, ['open', 'discarded'])
       const { keys, nextCursor } = await keysOf(scope, selection)
       const dryRun = input.dryRun ?? false
+      const by = actorOf(acting.principal)
+      if (!dryRun) await writeDown(scope, acting, 'quarantine.replayed', input, keys)
       const options = { repair, dryRun, by, statuses: selection.search.statuses ?? [] }
       const results: ReplayAnswer['results'] = []
       for (const messageIds of chunksOf(keys)) {
@@ -99,13 +118,19 @@ export function createQuarantineService({ clickhouse, door }: Dependencies) {
       }
     },
 
-    async discard(scope: ProjectScope, input: DiscardInput, by: Actor): Promise<DiscardAnswer> {
+    async discard(scope: ProjectScope, input: DiscardInput, acting: Acting): Promise<DiscardAnswer> {
       const { keys, nextCursor } = await keysOf(scope, selectForChange(input, ['open']))
       const messageIds = keys.map((key) => key.messageId)
-      await changes.discard(scope, messageIds, by)
+      await writeDown(scope, acting, 'quarantine.discarded', input, keys)
+      await changes.discard(scope, messageIds, actorOf(acting.principal))
       return { discarded: messageIds.length, nextCursor }
     },
   }
+}
+
+const actorOf = (principal: Principal): Actor => {
+  if (principal.kind === 'key') return `key:${principal.keyId}`
+  return principal.kind === 'session' ? `user:${principal.userId}` : 'viewer'
 }
 
 const cursorAfter = (last: Place | undefined, more: boolean, search: string) =>

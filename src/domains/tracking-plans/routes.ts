@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { principalOf, projectScope } from '../../http/access.ts'
+import { projectScope } from '../../http/access.ts'
+import { actingOf } from '../../http/acting.ts'
 import { ProjectParams, problemResponses } from '../../http/schemas.ts'
 import { refuseFaults } from './errors.ts'
 import type { Author, HistoryService } from './history/service.ts'
@@ -193,7 +194,7 @@ function authorOf(request: FastifyRequest, { comment, expectedVersion }: Api.Rea
     refuseFaults([{ path: '/expectedVersion', message: 'differs from If-Match' }])
   const expected = header === undefined ? expectedVersion : Number(header)
   return {
-    principal: principalOf(request),
+    by: actingOf(request),
     ...(comment === undefined ? {} : { comment }),
     ...(expected === undefined ? {} : { expectedVersion: expected }),
   }

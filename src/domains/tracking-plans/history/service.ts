@@ -1,6 +1,8 @@
 import type { Principal, ProjectScope } from '../../../http/access.ts'
+import type { Acting } from '../../../http/acting.ts'
 import { append } from '../../../infra/outbox.ts'
 import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
+import { record } from '../../audit/index.ts'
 import { schemaFaults } from '../dialect.ts'
 import { eventNotPlanned, planFull, refuseFaults, versionConflict, versionNotFound } from '../errors.ts'
 import { NO_PLAN, type StoredPlan } from '../plan.ts'
@@ -18,7 +20,7 @@ const UNIQUE_TAKEN = '23505'
 
 /** Who changes a plan, why, and which version they believe to change. */
 export interface Author extends Api.Reason {
-  principal: Principal
+  by: Acting
 }
 
 export type HistoryService = ReturnType<typeof createReading> & ReturnType<typeof createWriting>
@@ -183,11 +185,25 @@ async function addVersion(tx: TenantTx, scope: ProjectScope, author: Author, fin
     mode: changed.mode ?? mode,
     unplannedEvents: changed.unplannedEvents ?? unplannedEvents,
     comment: author.comment ?? null,
-    changedBy: idOf(author.principal),
+    changedBy: idOf(author.by.principal),
   }
   await store.insertVersion(tx, row, schemas)
   const payload = { projectId: scope.projectId, version: version + 1 }
   await append(tx, { organizationId: scope.organizationId, kind: TRACKING_PLAN_CHANGED, payload })
+  const { change, event, restoredVersion, comment } = row
+  await record(tx, {
+    ...scope,
+    by: author.by,
+    action: 'tracking_plan.published',
+    target: { kind: 'tracking_plan', id: scope.projectId },
+    before: { version, mode, unplannedEvents },
+    after: {
+      version: row.version,
+      mode: row.mode,
+      unplannedEvents: row.unplannedEvents,
+      ...{ change, event, restoredVersion, comment },
+    },
+  })
   return version + 1
 }
 
