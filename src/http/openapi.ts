@@ -10,6 +10,7 @@ const TAGS = [
   { name: 'Queries', description: 'Reading them back: aggregates, usage, single events, what exists.' },
   { name: 'Quarantine', description: 'Events that were refused and kept: read, repair, replay.' },
   { name: 'Live', description: 'Events as they arrive, over a WebSocket.' },
+  { name: 'Audit log', description: 'What was done, by whom and from where; nobody can change it.' },
   { name: 'Tracking plans', description: 'What events should look like: schemas, their history, proposals and types.' },
   { name: 'Projects', description: 'What a project says about the requests that its keys make.' },
   { name: 'Keys', description: 'Write keys and API keys of a project.' },

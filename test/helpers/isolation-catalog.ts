@@ -10,7 +10,7 @@ const GLOBAL_TABLES = { users: ['id', 'email', 'name', 'created_at'] }
 export const SYSTEM_TABLES = ['sessions', 'refresh_tokens', 'mailbox_proofs']
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
-export const APPEND_ONLY_TABLES = ['tracking_plan_versions', 'tracking_plan_schemas']
+export const APPEND_ONLY_TABLES = ['tracking_plan_versions', 'tracking_plan_schemas', 'audit_entries']
 
 const TABLES = `with tables as (
   select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity, tenant.attnum as tenant_number,

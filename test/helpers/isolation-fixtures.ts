@@ -135,7 +135,7 @@ const SAMPLES: Record<string, () => unknown> = {
   jsonb: () => '{}',
   // Never the same twice, as a number may be the part of a key that tells two rows apart.
   integer: () => ++numbers,
-  bigint: () => 1,
+  bigint: () => ++numbers,
   boolean: () => true,
   'timestamp with time zone': () => new Date(),
 }
