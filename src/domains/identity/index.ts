@@ -16,6 +16,7 @@ import { createIdentityService } from './service.ts'
 import { createSessionCookie } from './session-cookie.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSessionsService } from './sessions/service.ts'
+import { createSignInLog } from './sign-in-log.ts'
 import { createTokens } from './tokens.ts'
 
 export { SESSIONS_ENDED } from './fact-kinds.ts'
@@ -31,7 +32,7 @@ export function openIdentity(
 ) {
   const { postgres } = app
   const tokens = createTokens(app.jwt)
-  const sessions = createSessionsService({ postgres, tokens })
+  const sessions = createSessionsService({ postgres, tokens, signInLog: createSignInLog(organizations) })
   const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
   const dependencies = { postgres, organizations, sessions, passwords, attempts }
   const mailTokens = createMailTokens(config.http.jwtSecret)

@@ -22,6 +22,10 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
       return organizationId
     },
 
+    /** The organizations of a user in the order of their ids, inside a transaction of the caller's. */
+    organizationIdsOf: async (tx: SystemTx, userId: string): Promise<string[]> =>
+      (await listMemberships(tx, userId)).map(({ organizationId }) => organizationId),
+
     /** The organizations of a user with their role and projects. */
     membershipsOf: (userId: string) => postgres.withSystem((tx) => listMemberships(tx, userId)),
   }

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { challenge } from '../../../http/access.ts'
 import { problemResponses } from '../../../http/schemas.ts'
 import { perAddress } from '../limits.ts'
-import { personOf } from '../person.ts'
+import { deviceOf, personOf } from '../person.ts'
 import { AccessToken, SessionPage, SessionParams, SessionQuery } from '../schemas.ts'
 import type { SessionCookie } from '../session-cookie.ts'
 import type { SessionsService } from './service.ts'
@@ -38,7 +38,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRouteOptions> = asy
     async (request, reply) => {
       const token = cookie.read(request)
       if (!token) throw challenge('There is no refresh token in the cookie: sign in.')
-      const { refreshToken, refreshExpiresAt, ...issued } = await sessions.refresh(token)
+      const { refreshToken, refreshExpiresAt, ...issued } = await sessions.refresh(token, deviceOf(request))
       cookie.write(reply, refreshToken, refreshExpiresAt)
       return reply.header('cache-control', 'no-store').send(issued)
     },
@@ -59,7 +59,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRouteOptions> = asy
     },
     async (request, reply) => {
       const { userId, sessionId } = personOf(request)
-      await sessions.end(userId, sessionId, 'logout')
+      await sessions.end(userId, sessionId, 'logout', deviceOf(request))
       return cookie.clear(reply).code(204).send(null)
     },
   )
@@ -77,7 +77,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRouteOptions> = asy
       },
     },
     async (request, reply) => {
-      await sessions.endAll(personOf(request).userId)
+      await sessions.endAll(personOf(request).userId, deviceOf(request))
       return cookie.clear(reply).code(204).send(null)
     },
   )
@@ -116,7 +116,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRouteOptions> = asy
       },
     },
     async (request, reply) => {
-      await sessions.end(personOf(request).userId, request.params.sessionId, 'revocation')
+      await sessions.end(personOf(request).userId, request.params.sessionId, 'revocation', deviceOf(request))
       return reply.code(204).send(null)
     },
   )

@@ -8,6 +8,7 @@ import { sessionNotFound } from '../errors.ts'
 import { REFRESH_TOKEN_REUSED, SESSIONS_ENDED } from '../fact-kinds.ts'
 import { hashToken, isWellFormedToken, newRefreshToken, newSuccessorSalt, successorOf } from '../refresh-token.ts'
 import type { Session } from '../schemas.ts'
+import type { SignInLog } from '../sign-in-log.ts'
 import type { Grant, Tokens } from '../tokens.ts'
 import * as store from './store.ts'
 
@@ -28,7 +29,13 @@ type Refreshed = { session: store.SessionRow; token: string } | 'unknown' | { re
 
 export type SessionsService = ReturnType<typeof createSessionsService>
 
-export function createSessionsService({ postgres, tokens }: { postgres: Postgres; tokens: Tokens }) {
+interface Dependencies {
+  postgres: Postgres
+  tokens: Tokens
+  signInLog: SignInLog
+}
+
+export function createSessionsService({ postgres, tokens, signInLog }: Dependencies) {
   const lives = new LRUCache<string, Promise<Life>>({ max: CACHE_SIZE, ttl: CACHE_TTL_MS })
   /** Refreshes of one token that are under way, so that a thousand at once cost one. */
   const refreshing = new Map<string, Promise<Refreshed>>()
@@ -60,8 +67,14 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
     return sessionIds
   }
 
-  async function end(userId: string, which: store.Which, endedBy: store.EndedBy): Promise<string[]> {
-    const ended = await postgres.withSystem((tx) => endWithin(tx, userId, which, endedBy))
+  async function end(userId: string, which: store.Which, endedBy: store.EndedBy, device: Device): Promise<string[]> {
+    const ended = await postgres.withSystem(async (tx) => {
+      const sessionIds = await endWithin(tx, userId, which, endedBy)
+      for (const sessionId of sessionIds) {
+        await signInLog(tx, userId, device, { action: 'session.ended', sessionId, after: { endedBy } })
+      }
+      return sessionIds
+    })
     forget(ended)
     return ended
   }
@@ -73,14 +86,14 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
   }
 
   /** One spends the token, the others find it spent. Nothing is thrown in here: the end of a family has to be committed. */
-  const rotate = (token: string): Promise<Refreshed> =>
+  const rotate = (token: string, device: Device): Promise<Refreshed> =>
     postgres.withSystem(async (tx) => {
       const [hash, salt] = [hashToken(token), newSuccessorSalt()]
       const sessionId = await store.spendRefreshToken(tx, hash, salt)
       const spent = sessionId ? { sessionId, salt, spentMsAgo: 0 } : await store.findSpentToken(tx, hash)
       const session = spent && (await store.findSession(tx, spent.sessionId))
       if (!session || !spent?.salt || !lifeOf(session)) return 'unknown'
-      if (spent.spentMsAgo > GRACE_MS) return { reused: await endFamily(tx, session) }
+      if (spent.spentMsAgo > GRACE_MS) return { reused: await endFamily(tx, session, device) }
       const successor = successorOf(token, spent.salt)
       if (sessionId) {
         await store.insertRefreshToken(tx, hashToken(successor), session.id)
@@ -89,13 +102,19 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
       return { session, token: successor }
     })
 
-  async function endFamily(tx: SystemTx, { id: sessionId, userId }: store.SessionRow): Promise<string[]> {
+  async function endFamily(
+    tx: SystemTx,
+    { id: sessionId, userId }: store.SessionRow,
+    device: Device,
+  ): Promise<string[]> {
     await append(tx, {
       organizationId: NO_ORGANIZATION,
       kind: REFRESH_TOKEN_REUSED,
       payload: { userId, sessionId },
     })
-    return endWithin(tx, userId, { only: sessionId }, 'reuse')
+    const ended = await endWithin(tx, userId, { only: sessionId }, 'reuse')
+    await signInLog(tx, userId, device, { action: 'session.token_reused', sessionId })
+    return ended
   }
 
   return {
@@ -103,13 +122,15 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
     endWithin,
 
     /** Begins a session on a device, in one transaction with what the caller has to do or to check before. */
-    async start(userId: string, { ip, userAgent }: Device, before: (tx: SystemTx) => Promise<void>): Promise<Grant> {
+    async start(userId: string, device: Device, before: (tx: SystemTx) => Promise<void>): Promise<Grant> {
+      const { ip, userAgent } = device
       const session = { id: newId('ses'), userId, expiresAt: new Date(Date.now() + LIFETIME_MS) }
       const refreshToken = newRefreshToken()
       await postgres.withSystem(async (tx) => {
         await before(tx)
         await store.insertSession(tx, { ...session, ip, userAgent: userAgent?.slice(0, USER_AGENT_MAX) ?? null })
         await store.insertRefreshToken(tx, hashToken(refreshToken), session.id)
+        await signInLog(tx, userId, device, { action: 'session.started', sessionId: session.id })
       })
       return grant(session, refreshToken)
     },
@@ -118,9 +139,9 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
      * Exchanges a refresh token for its successor. All who come within the grace get the same one; whoever comes later ends the whole
      * session, because one of the two holders has stolen it.
      */
-    async refresh(token: string): Promise<Grant> {
+    async refresh(token: string, device: Device): Promise<Grant> {
       if (!isWellFormedToken(token)) throw signInAgain()
-      const running = refreshing.get(token) ?? rotate(token).finally(() => refreshing.delete(token))
+      const running = refreshing.get(token) ?? rotate(token, device).finally(() => refreshing.delete(token))
       refreshing.set(token, running)
       const refreshed = await running
       if (refreshed === 'unknown') throw signInAgain()
@@ -147,13 +168,13 @@ export function createSessionsService({ postgres, tokens }: { postgres: Postgres
     },
 
     /** Ends one session of a person; 404 for any that is not theirs or is over. */
-    async end(userId: string, sessionId: string, endedBy: 'logout' | 'revocation'): Promise<void> {
-      const ended = await end(userId, { only: sessionId }, endedBy)
+    async end(userId: string, sessionId: string, endedBy: 'logout' | 'revocation', device: Device): Promise<void> {
+      const ended = await end(userId, { only: sessionId }, endedBy, device)
       if (ended.length === 0) throw sessionNotFound('You have no such session.')
     },
 
-    async endAll(userId: string): Promise<void> {
-      await end(userId, 'all', 'logout')
+    async endAll(userId: string, device: Device): Promise<void> {
+      await end(userId, 'all', 'logout', device)
     },
   }
 }
