@@ -7,7 +7,7 @@ import { users } from '../src/domains/identity/tables.ts'
 import { memberships, organizations } from '../src/domains/organizations/tables.ts'
 import { issueKey } from '../src/domains/projects/index.ts'
 import { projects } from '../src/domains/projects/tables.ts'
-import { PERMISSIONS } from '../src/http/access.ts'
+import { KEY_SCOPES } from '../src/http/access.ts'
 import { newId } from '../src/ids.ts'
 import { createMailer } from '../src/infra/mail.ts'
 import { createPostgres } from '../src/infra/postgres.ts'
@@ -39,7 +39,7 @@ async function seed() {
     const apiKey = await issueKey(tx, scope, {
       name: 'demo API key',
       kind: 'api',
-      scopes: [...PERMISSIONS],
+      scopes: [...KEY_SCOPES],
     })
     return { email: EMAIL, password, ...scope, writeKey: writeKey.key, apiKey: apiKey.key }
   })

@@ -16,7 +16,7 @@ import events, {
 import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
-import { createOrganizationsService } from './domains/organizations/index.ts'
+import organizations, { createOrganizationsService } from './domains/organizations/index.ts'
 import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
@@ -110,6 +110,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
   const keyed = { authenticate: projectsService.authenticateKey, authorize: projectsService.authorize }
   const keyedOrSignedIn = {
     ...keyed,
+    authorizeOrganization: organizationsService.authorize,
     authenticate: async (credential: string) =>
       credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : people.authenticate(credential),
   }
@@ -123,6 +124,7 @@ async function registerApi(app: FastifyInstance, config: Config, pressure: Press
     guardScope(scope, keyedOrSignedIn)
     await scope.register(identity, { config, identity: people })
     await scope.register(audit)
+    await scope.register(organizations, { organizations: organizationsService })
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })

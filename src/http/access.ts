@@ -5,8 +5,8 @@ import type { FailureLimit } from './failed-authentications.ts'
 
 export type { ProjectScope }
 
-/** What a role or an API key may be allowed to do, as `noun:verb`. */
-export const PERMISSIONS = [
+/** What may be done inside a project, as `noun:verb`: by a role, or by an API key that has it as a scope. */
+export const KEY_SCOPES = [
   'events:write',
   'query:read',
   'keys:read',
@@ -18,6 +18,17 @@ export const PERMISSIONS = [
   'quarantine:read',
   'quarantine:write',
   'audit:read',
+] as const
+export type KeyScope = (typeof KEY_SCOPES)[number]
+
+/** Everything that a role may be allowed to do. What is not a scope of keys too is for people alone. */
+export const PERMISSIONS = [
+  ...KEY_SCOPES,
+  'projects:create',
+  'organizations:read',
+  'organizations:write',
+  'members:read',
+  'members:write',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
@@ -50,7 +61,13 @@ export interface SessionPrincipal {
 /** Who is asking, once the credential has been checked. */
 export type Principal = KeyPrincipal | SessionPrincipal | { kind: 'viewer'; projectId: string; expiresAtMs: number }
 
-/** `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project. */
+/** An organization and the member of it who is asking. */
+export interface OrganizationScope {
+  organizationId: string
+  userId: string
+}
+
+/** `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project or organization. */
 export type Access = 'public' | 'self' | Permission
 
 declare module 'fastify' {
@@ -71,6 +88,8 @@ declare module 'fastify' {
     principal: Principal | null
     /** The organization and the project that the guard has checked; every query and write is bound to it. */
     scope: ProjectScope | null
+    /** The same for a route that names an organization and no project. */
+    organization: OrganizationScope | null
   }
 }
 
@@ -82,6 +101,12 @@ export interface AccessRules {
    * the principal may not know of, exactly as for an absent one, and 403 for a known project without the permission.
    */
   authorize: (principal: Principal, permission: Permission, projectId: string | undefined) => Promise<ProjectScope>
+  /** Does the same for a route that names an organization. Only people belong to one: every other credential is answered 403. */
+  authorizeOrganization?: (
+    principal: Principal,
+    permission: Permission,
+    organizationId: string,
+  ) => Promise<OrganizationScope>
   /** Turns addresses away that only fail; without it none is. */
   failures?: FailureLimit
 }
@@ -118,7 +143,11 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
     const principal = await authenticate(credential, request.ip)
     request.principal = principal
     if (access === 'self' || access === 'public') return
-    const { projectId } = request.params as { projectId?: string }
+    const { projectId, organizationId } = request.params as { projectId?: string; organizationId?: string }
+    if (organizationId !== undefined && rules.authorizeOrganization) {
+      request.organization = await rules.authorizeOrganization(principal, access, organizationId)
+      return
+    }
     request.scope = await rules.authorize(principal, access, projectId)
   }
 
@@ -140,6 +169,12 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
 export function projectScope(request: FastifyRequest): ProjectScope {
   if (!request.scope) throw new Error(`${request.routeOptions.url} was reached without a scope`)
   return request.scope
+}
+
+/** The checked organization of a guarded route that names one. */
+export function organizationScope(request: FastifyRequest): OrganizationScope {
+  if (!request.organization) throw new Error(`${request.routeOptions.url} was reached without an organization`)
+  return request.organization
 }
 
 /** The checked principal of a guarded route. */

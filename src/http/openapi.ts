@@ -12,6 +12,7 @@ const TAGS = [
   { name: 'Live', description: 'Events as they arrive, over a WebSocket.' },
   { name: 'Audit log', description: 'What was done, by whom and from where; nobody can change it.' },
   { name: 'Tracking plans', description: 'What events should look like: schemas, their history, proposals and types.' },
+  { name: 'Organizations', description: 'Who belongs together: organizations, their members and invitations.' },
   { name: 'Projects', description: 'What a project says about the requests that its keys make.' },
   { name: 'Keys', description: 'Write keys and API keys of a project.' },
   { name: 'Accounts', description: 'People who sign in.' },

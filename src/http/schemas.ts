@@ -73,6 +73,26 @@ export const ProjectParams = Type.Object({
   }),
 })
 
+export const OrganizationParams = Type.Object({
+  organizationId: Type.String({
+    pattern: '^org_[0-9a-z]{26}$',
+    description: 'Id of the organization.',
+    examples: ['org_01jd7z3k9qf8v0m4c2t6n5w1xy'],
+  }),
+})
+
+export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
+
+/** What people call something: with a character that can be seen, and none that controls a terminal or a mail. */
+export const PlainName = (description: string, example: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 100,
+    pattern: '^[^\\p{Cc}]*[^\\p{Cc}\\s][^\\p{Cc}]*$',
+    description,
+    examples: [example],
+  })
+
 /** What every query answer says about itself. */
 export const QueryMeta = Type.Object({
   elapsedMs: Type.Number({ description: 'Time in the event store, milliseconds.' }),

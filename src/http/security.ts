@@ -24,6 +24,7 @@ export default fp(
   async (app, { jwtSecret, requestsPerMinute }: SecurityOptions) => {
     app.decorateRequest('principal', null)
     app.decorateRequest('scope', null)
+    app.decorateRequest('organization', null)
     // Route by route, because the plugin puts the headers together anew for each answer, which costs more than to take an event.
     app.addHook('onRoute', (route) => {
       if (route.config?.isForPrograms !== true) route.helmet = {}

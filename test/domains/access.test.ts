@@ -1,10 +1,11 @@
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
-import { PERMISSIONS, type Permission } from '../../src/http/access.ts'
+import { KEY_SCOPES, type KeyScope } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
 import {
+  addMember,
   makeApiKey,
   makeInvalidCredentials,
   makeMember,
@@ -42,6 +43,10 @@ const QUARANTINE_WRITERS = [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 40
 const AUDITORS = [401, 403, 403, 200, 404, 200, 200, 403, 403, 403, 403, 404, 404, 401]
 /** Whoever is signed in acts on what is their own. */
 const PEOPLE = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, status, 403, 401]
+const ORGANIZATION = '/v1/organizations/:organizationId'
+/** Only people belong to an organization: a key and the start page are refused in every one alike. */
+const MEMBERS = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, 404, 403, 401]
+const MANAGERS = (status = 200) => [401, 403, 403, 403, 403, status, status, 403, 403, 403, 403, 404, 403, 401]
 const PROJECT = '/v1/projects/:projectId'
 const PLAN = `${PROJECT}/tracking-plan`
 const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
@@ -63,7 +68,7 @@ const SDK_CONFIGS = [
 ]
 
 type Row = {
-  permission?: Permission
+  permission?: KeyScope
   answers: number[]
   request?: () => Promise<Partial<InjectOptions>>
   /** Whether the route ends the session that it is called with, so that it takes somebody new each time. */
@@ -148,6 +153,20 @@ const TABLE: Record<string, Row> = {
     answers: PEOPLE(404),
     request: async () => ({ url: `/v1/me/sessions/${newId('ses')}` }),
   },
+  'POST /v1/organizations': {
+    answers: PEOPLE(201),
+    request: async () => ({ payload: { name: 'Made by the matrix' }, remoteAddress: newAddress() }),
+  },
+  'GET /v1/organizations': { answers: PEOPLE() },
+  [`GET ${ORGANIZATION}`]: { answers: MEMBERS() },
+  [`PATCH ${ORGANIZATION}`]: { answers: MANAGERS(), request: async () => ({ payload: { name: 'Renamed' } }) },
+  [`GET ${ORGANIZATION}/members`]: { answers: MEMBERS() },
+  [`PATCH ${ORGANIZATION}/members/:userId`]: {
+    answers: MANAGERS(),
+    request: async () => ({ ...(await aMember()), payload: { role: 'analyst' } }),
+  },
+  [`DELETE ${ORGANIZATION}/members/:userId`]: { answers: MANAGERS(204), request: () => aMember() },
+  [`POST ${ORGANIZATION}/leave`]: { answers: MEMBERS(204), endsSession: true },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
   // An image, whatever becomes of the event.
   'GET /v1/pixel/:call': { answers: EVERYBODY },
@@ -238,6 +257,11 @@ const TABLE: Record<string, Row> = {
   },
 }
 
+/** The address of a member who is there to be changed. */
+async function aMember() {
+  return { url: `/v1/organizations/${alpha.organizationId}/members/${await addMember(app, alpha, 'viewer')}` }
+}
+
 /** About an event of the plan that is there; one that is taken out is put in again first. */
 function planTable(): Record<string, Row> {
   const readable = { permission: 'tracking_plan:read', answers: PLAN_READERS } as const
@@ -271,12 +295,12 @@ const [alpha, beta] = await createTwoTenants(app)
 const scoped = await makeScopedKeys(app, alpha)
 const roles = await makeRoleSessions(app, alpha)
 const invalid = await makeInvalidCredentials(app, alpha)
-const otherKey = (await makeApiKey(app, beta, [...PERMISSIONS])).key
+const otherKey = (await makeApiKey(app, beta, [...KEY_SCOPES])).key
 
 /** The credentials of a column: one, or each of the invalid ones. */
 function credentialsOf(
   column: (typeof COLUMNS)[number],
-  permission: Permission | undefined,
+  permission: KeyScope | undefined,
 ): Record<string, string | undefined> {
   if (column === 'anything invalid') return invalid
   const keys = scoped.get(permission ?? 'query:read')
@@ -308,11 +332,19 @@ async function anotherOf(column: (typeof COLUMNS)[number], known: string | undef
 const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401)
 
 /** The request of a route about a project; a key id is one that nobody has unless the row says another. */
-async function requestOf(route: string, projectId = alpha.projectId): Promise<InjectOptions> {
+async function requestOf(
+  route: string,
+  { projectId, organizationId }: { projectId: string; organizationId: string } = alpha,
+): Promise<InjectOptions> {
   const [method, pattern = ''] = route.split(' ') as ['GET', string]
-  const url = pattern.replace(':projectId', projectId).replace(':keyId', newId('key')).replace(':version', '1')
+  const url = pattern
+    .replace(':projectId', projectId)
+    .replace(':organizationId', organizationId)
+    .replace(':keyId', newId('key'))
+    .replace(':userId', newId('usr'))
+    .replace(':version', '1')
   const { url: own, ...rest } = (await TABLE[route]?.request?.()) ?? {}
-  return { method, url: projectId === alpha.projectId && own ? own : url, ...rest } as InjectOptions
+  return { method, url: organizationId === alpha.organizationId && own ? own : url, ...rest } as InjectOptions
 }
 
 const send = (request: InjectOptions, credential: string | undefined) =>
@@ -321,7 +353,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|identity\.session_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|identity\.session_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 
@@ -370,6 +402,27 @@ function visible({ statusCode, headers, body }: Awaited<ReturnType<typeof send>>
   return { statusCode, headers: rest, body: { ...JSON.parse(body), instance: undefined } }
 }
 
+const nowhere = () => ({ projectId: newId('prj'), organizationId: newId('org') })
+
+t.test('another organization looks the same as one that does not exist', async (t) => {
+  const others = { key: otherKey, session: sessionOf(app, beta.userId), 'start page': viewerOf(app, beta.projectId) }
+  const routes = GUARDED.filter(([route]) => route.includes(':organizationId'))
+  t.ok(routes.length >= 6)
+  for (const [route] of routes) {
+    for (const [who, credential] of Object.entries(others)) {
+      const foreign = visible(await send(await requestOf(route), credential))
+      t.equal(foreign.statusCode, who === 'session' ? 404 : 403)
+      t.same(foreign, visible(await send(await requestOf(route, nowhere()), credential)), `${route} with a ${who}`)
+    }
+    const odd = { ...alpha, organizationId: 'org_%00' }
+    t.equal(
+      (await send(await requestOf(route, odd), sessionOf(app, alpha.userId))).statusCode,
+      404,
+      'whatever it is called',
+    )
+  }
+})
+
 t.test("another organization's project looks the same as one that does not exist", async (t) => {
   const others = { key: otherKey, session: sessionOf(app, beta.userId), 'start page': viewerOf(app, beta.projectId) }
   const routes = GUARDED.filter(([route]) => route.includes(':projectId'))
@@ -378,7 +431,7 @@ t.test("another organization's project looks the same as one that does not exist
     for (const [who, credential] of Object.entries(others)) {
       const foreign = visible(await send(await requestOf(route), credential))
       t.equal(foreign.statusCode, 404)
-      t.same(foreign, visible(await send(await requestOf(route, newId('prj')), credential)), `${route} with a ${who}`)
+      t.same(foreign, visible(await send(await requestOf(route, nowhere()), credential)), `${route} with a ${who}`)
     }
   }
 })

@@ -5,14 +5,14 @@ import { type OrganizationRole, ROLE_PERMISSIONS } from '../../src/domains/organ
 import { memberships } from '../../src/domains/organizations/tables.ts'
 import { issueKey } from '../../src/domains/projects/index.ts'
 import { generateKey } from '../../src/domains/projects/keys.ts'
-import { PERMISSIONS, type Permission } from '../../src/http/access.ts'
+import { KEY_SCOPES, type KeyScope } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
 import { insertSession, sessionIdOf, type TestTenant } from './tenants.ts'
 
 const HOUR_SECONDS = 3600
 
 /** An API key of the tenant's project with these scopes, as `{ id, key }`. */
-export function makeApiKey(app: FastifyInstance, tenant: TestTenant, scopes: Permission[]) {
+export function makeApiKey(app: FastifyInstance, tenant: TestTenant, scopes: KeyScope[]) {
   const { organizationId, projectId } = tenant
   return app.postgres.withTenant(organizationId, (tx) =>
     issueKey(tx, { organizationId, projectId }, { name: 'access', kind: 'api', scopes }),
@@ -21,6 +21,11 @@ export function makeApiKey(app: FastifyInstance, tenant: TestTenant, scopes: Per
 
 /** An access token of a new member of the tenant's organization. */
 export async function makeMember(app: FastifyInstance, tenant: TestTenant, role: OrganizationRole): Promise<string> {
+  return sessionOf(app, await addMember(app, tenant, role))
+}
+
+/** A new person with a session who is a member of the tenant's organization; gives the id of the person. */
+export async function addMember(app: FastifyInstance, tenant: TestTenant, role: OrganizationRole): Promise<string> {
   const { organizationId } = tenant
   const userId = newId('usr')
   await app.postgres.withSystem(async (tx) => {
@@ -28,13 +33,13 @@ export async function makeMember(app: FastifyInstance, tenant: TestTenant, role:
     await insertSession(tx, userId)
     await tx.insert(memberships).values({ id: newId('mem'), organizationId, userId, role })
   })
-  return sessionOf(app, userId)
+  return userId
 }
 
 /** An API key with one scope, and its counterpart with every other. */
 export async function makeScopedKeys(app: FastifyInstance, tenant: TestTenant) {
-  const entries = PERMISSIONS.map(async (permission) => {
-    const others = PERMISSIONS.filter((other) => other !== permission)
+  const entries = KEY_SCOPES.map(async (permission) => {
+    const others = KEY_SCOPES.filter((other) => other !== permission)
     const [only, without] = [await makeApiKey(app, tenant, [permission]), await makeApiKey(app, tenant, others)]
     return [permission, { only: only.key, without: without.key }] as const
   })
@@ -100,7 +105,7 @@ export async function makeInvalidCredentials(
 }
 
 async function endedKey(app: FastifyInstance, tenant: TestTenant, end: ReturnType<typeof sql>): Promise<string> {
-  const { id, key } = await makeApiKey(app, tenant, [...PERMISSIONS])
+  const { id, key } = await makeApiKey(app, tenant, [...KEY_SCOPES])
   await app.postgres.withSystem((tx) => tx.execute(sql`update api_keys set ${end} where id = ${id}`))
   return key
 }

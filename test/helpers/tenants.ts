@@ -6,7 +6,7 @@ import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
 import { memberships, organizations } from '../../src/domains/organizations/tables.ts'
 import { issueKey } from '../../src/domains/projects/index.ts'
 import { projects } from '../../src/domains/projects/tables.ts'
-import { PERMISSIONS } from '../../src/http/access.ts'
+import { KEY_SCOPES } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
 import type { Postgres, SystemTx } from '../../src/infra/postgres.ts'
 
@@ -40,7 +40,7 @@ export async function createTenant(postgres: Postgres, role: OrganizationRole = 
     await tx.insert(projects).values({ id: scope.projectId, organizationId: scope.organizationId, name: 'Test' })
     const write = await issueKey(tx, scope, { name: 'write', kind: 'write' })
     // All that a program may be given, but not the right to send, which is what the write key is for.
-    const scopes = PERMISSIONS.filter((permission) => permission !== 'events:write')
+    const scopes = KEY_SCOPES.filter((permission) => permission !== 'events:write')
     const api = await issueKey(tx, scope, { name: 'api', kind: 'api', scopes })
     return {
       ...scope,

@@ -1,7 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { CursorQuery, LimitQuery } from '../../http/schemas.ts'
+import { CursorQuery, Email, LimitQuery, PlainName } from '../../http/schemas.ts'
 
-const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
 /** Length is what makes a password good; rules about its characters only make it hard to remember. */
 const NewPassword = Type.String({ minLength: 12, maxLength: 128, description: '12 to 128 characters, any of them.' })
 
@@ -13,14 +12,6 @@ export const Credentials = Type.Object(
   { additionalProperties: false },
 )
 
-const PlainName = (description: string, example: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength: 100,
-    pattern: '^[^\\p{Cc}]*\\S[^\\p{Cc}]*$',
-    description,
-    examples: [example],
-  })
 const MailedToken = Type.String({ pattern: '^[\\w-]{43}$', description: 'What the mailed link has after `#token=`.' })
 
 export const Registration = Type.Object(

@@ -27,7 +27,7 @@ const DESCRIPTION = `A WebSocket. The server sends JSON messages: \`hello\`, the
 admission, \`heartbeat\` every 15 s, \`dropped\` with a count when the client reads too slowly, and \`gap\` when a resume reaches further back
 than the buffer. Send \`{ "type": "filter", "event": …, "filters": [...] }\` to change what arrives. After a reconnect pass the last id as
 \`after\`. Browsers, which cannot set headers here, offer the subprotocols \`meterhouse.v1\` and \`bearer.CREDENTIAL\`.
-Close code 4001: the credential was revoked or expired; 1013: the client reads too slowly.`
+Close code 4001: the credential was revoked or expired, or the membership ended; 1013: the client reads too slowly.`
 
 export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (app, options) => {
   const { tail, registry } = options
@@ -69,7 +69,7 @@ export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (ap
         bufferBytesMax: options.bufferBytesMax ?? BUFFER_BYTES_MAX,
         heartbeatIntervalMs: options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
       })
-      socket.once('close', registry.add(live, scope.projectId, principalOf(request)))
+      socket.once('close', registry.add(live, scope, principalOf(request)))
       socket.on('message', (data: Buffer) => obey(socket, live, data.toString()))
       socket.on('error', (error) => request.log.debug({ err: error }, 'a live socket broke'))
     },

@@ -1,9 +1,9 @@
-import type { Principal } from '../../http/access.ts'
+import type { Principal, ProjectScope } from '../../http/access.ts'
 import { CLOSE, type LiveSocket } from './socket.ts'
 
 /** The open sockets of this process: bounded per project, and closed when the credential behind them ends. */
 export function createLiveRegistry() {
-  const sockets = new Map<LiveSocket, { projectId: string; principal: Principal }>()
+  const sockets = new Map<LiveSocket, ProjectScope & { principal: Principal }>()
 
   return {
     countOf(projectId: string): number {
@@ -13,8 +13,8 @@ export function createLiveRegistry() {
     },
 
     /** Returns the function that takes the socket out again. A token's socket ends with the token. */
-    add(socket: LiveSocket, projectId: string, principal: Principal): () => void {
-      sockets.set(socket, { projectId, principal })
+    add(socket: LiveSocket, scope: ProjectScope, principal: Principal): () => void {
+      sockets.set(socket, { ...scope, principal })
       const expiry =
         principal.kind === 'key'
           ? undefined
@@ -32,6 +32,14 @@ export function createLiveRegistry() {
       for (const [socket, { principal }] of sockets) {
         if (principal.kind === 'key' && principal.keyId === keyId)
           socket.close(CLOSE.credentialEnded, 'the key was revoked')
+      }
+    },
+
+    endMembership(organizationId: string, userId: string): void {
+      for (const [socket, entry] of sockets) {
+        const isTheirs = entry.principal.kind === 'session' && entry.principal.userId === userId
+        if (isTheirs && entry.organizationId === organizationId)
+          socket.close(CLOSE.credentialEnded, 'you are no longer a member')
       }
     },
 

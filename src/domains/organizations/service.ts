@@ -1,32 +1,112 @@
-import type { Permission } from '../../http/access.ts'
+import { forbidden } from '../../errors.ts'
+import type { OrganizationScope, Permission, Principal } from '../../http/access.ts'
 import { newId } from '../../ids.ts'
 import type { Postgres, SystemTx } from '../../infra/postgres.ts'
-import { ROLE_PERMISSIONS } from './roles.ts'
-import { findMembership, insertMembership, insertOrganization, listMemberships } from './store.ts'
+import { noSuchOrganization } from './errors.ts'
+import type { Alone } from './manages.ts'
+import { mayDo, type OrganizationRole, ROLE_PERMISSIONS } from './roles.ts'
+import type { Organization } from './schemas.ts'
+import {
+  findMembership,
+  findOrganization,
+  insertMembership,
+  insertOrganization,
+  listMemberships,
+  lockOrganization,
+  type OrganizationRow,
+  pageMemberships,
+  renameOrganization,
+} from './store.ts'
 
 export type OrganizationsService = ReturnType<typeof createOrganizationsService>
 
+const ORGANIZATION_ID = /^org_[0-9a-z]{26}$/
+
+/**
+ * Organizations, and what a person may do in one. Memberships are read anew for every request, so that a new role, or none, counts for
+ * the next one in every process.
+ */
 export function createOrganizationsService({ postgres }: { postgres: Postgres }) {
+  async function membershipOf({ organizationId, userId }: OrganizationScope) {
+    return postgres.withTenant(organizationId, (tx) => findMembership(tx, userId))
+  }
+
+  async function found(tx: SystemTx, name: string, ownerId: string): Promise<OrganizationRow> {
+    const organization = await insertOrganization(tx, { id: newId('org'), name })
+    const owner = { organizationId: organization.id, id: newId('mem'), userId: ownerId, role: 'owner' } as const
+    await insertMembership(tx, owner)
+    return organization
+  }
+
   return {
     /** What a user may do in an organization; undefined when they are no member, so that the caller can answer 404. */
     async permissionsOf(organizationId: string, userId: string): Promise<readonly Permission[] | undefined> {
-      const membership = await postgres.withTenant(organizationId, (tx) => findMembership(tx, userId))
+      const membership = await membershipOf({ organizationId, userId })
       return membership && ROLE_PERMISSIONS[membership.role]
     },
 
-    /** Makes an organization with its owner, inside a transaction of the caller's. */
-    async found(tx: SystemTx, name: string, ownerId: string): Promise<string> {
-      const organizationId = newId('org')
-      await insertOrganization(tx, { id: organizationId, name })
-      await insertMembership(tx, { organizationId, id: newId('mem'), userId: ownerId, role: 'owner' })
-      return organizationId
+    /** Checks a permission in an organization; see AccessRules.authorizeOrganization. */
+    async authorize(principal: Principal, permission: Permission, organizationId: string): Promise<OrganizationScope> {
+      if (principal.kind !== 'session') throw forbidden('A key is not a person: sign in to use this route.')
+      const scope = { organizationId, userId: principal.userId }
+      const membership = ORGANIZATION_ID.test(organizationId) ? await membershipOf(scope) : undefined
+      if (!membership) throw noSuchOrganization()
+      if (!mayDo(membership.role, permission)) throw forbidden(`Your role lacks the permission ${permission}.`)
+      return scope
     },
 
     /** The organizations of a user in the order of their ids, inside a transaction of the caller's. */
     organizationIdsOf: async (tx: SystemTx, userId: string): Promise<string[]> =>
-      (await listMemberships(tx, userId)).map(({ organizationId }) => organizationId),
+      (await listMemberships(tx, userId)).map(({ organization }) => organization.id),
 
-    /** The organizations of a user with their role and projects. */
-    membershipsOf: (userId: string) => postgres.withSystem((tx) => listMemberships(tx, userId)),
+    /** See Alone. */
+    alone: (async ({ organizationId, userId }, change) =>
+      postgres.withTenant(organizationId, async (tx) => {
+        await lockOrganization(tx, organizationId)
+        const membership = await findMembership(tx, userId)
+        if (!membership) throw noSuchOrganization()
+        return change(tx, membership.role)
+      })) as Alone,
+
+    /** Makes an organization with its owner, inside a transaction of the caller's. */
+    found,
+
+    async create(name: string, ownerId: string): Promise<Organization> {
+      return toOrganization(await postgres.withSystem((tx) => found(tx, name, ownerId)), 'owner')
+    },
+
+    /** All organizations of a user with their role. */
+    async membershipsOf(userId: string) {
+      const rows = await postgres.withSystem((tx) => listMemberships(tx, userId))
+      return rows.map(({ organization: { id: organizationId, name }, role }) => ({ organizationId, name, role }))
+    },
+
+    async listOrganizations(userId: string, page: { limit: number; after: string }) {
+      const rows = await postgres.withSystem((tx) => pageMemberships(tx, userId, { ...page, limit: page.limit + 1 }))
+      const data = rows.slice(0, page.limit).map(({ organization, role }) => toOrganization(organization, role))
+      return { data, nextCursor: rows.length > page.limit ? (data.at(-1)?.id ?? null) : null }
+    },
+
+    readOrganization: ({ organizationId, userId }: OrganizationScope): Promise<Organization> =>
+      postgres.withTenant(organizationId, async (tx) => {
+        const [organization, membership] = [
+          await findOrganization(tx, organizationId),
+          await findMembership(tx, userId),
+        ]
+        if (!organization || !membership) throw noSuchOrganization()
+        return toOrganization(organization, membership.role)
+      }),
+
+    renameOrganization: ({ organizationId, userId }: OrganizationScope, name: string): Promise<Organization> =>
+      postgres.withTenant(organizationId, async (tx) => {
+        const membership = await findMembership(tx, userId)
+        const organization = await renameOrganization(tx, organizationId, name)
+        if (!organization || !membership) throw noSuchOrganization()
+        return toOrganization(organization, membership.role)
+      }),
   }
+}
+
+function toOrganization({ id, name, createdAt }: OrganizationRow, role: OrganizationRole): Organization {
+  return { id, name, role, createdAt: createdAt.toISOString() }
 }

@@ -1,6 +1,8 @@
-import { asc, eq } from 'drizzle-orm'
+import { and, asc, eq, gt } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../infra/postgres.ts'
 import { memberships, organizations } from './tables.ts'
+
+export type OrganizationRow = typeof organizations.$inferSelect
 
 /** The membership of a user in the organization of the transaction. */
 export async function findMembership(tx: TenantTx, userId: string) {
@@ -8,17 +10,51 @@ export async function findMembership(tx: TenantTx, userId: string) {
   return membership
 }
 
-export function listMemberships(tx: SystemTx, userId: string) {
-  return tx
-    .select({ organizationId: organizations.id, name: organizations.name, role: memberships.role })
+const organizationsOf = (tx: SystemTx) =>
+  tx
+    .select({ organization: organizations, role: memberships.role })
     .from(memberships)
     .innerJoin(organizations, eq(organizations.id, memberships.organizationId))
-    .where(eq(memberships.userId, userId))
-    .orderBy(asc(organizations.id))
+
+/** All organizations of a user, with the user's role. */
+export function listMemberships(tx: SystemTx, userId: string) {
+  return organizationsOf(tx).where(eq(memberships.userId, userId)).orderBy(asc(organizations.id))
 }
 
-export async function insertOrganization(tx: SystemTx, organization: typeof organizations.$inferInsert): Promise<void> {
-  await tx.insert(organizations).values(organization)
+/** The same, a page of them; `after` is the id of the last organization of the page before. */
+export function pageMemberships(tx: SystemTx, userId: string, page: { limit: number; after: string }) {
+  return organizationsOf(tx)
+    .where(and(eq(memberships.userId, userId), gt(organizations.id, page.after)))
+    .orderBy(asc(organizations.id))
+    .limit(page.limit)
+}
+
+/** The organization of the transaction. */
+export async function findOrganization(tx: TenantTx, id: string): Promise<OrganizationRow | undefined> {
+  const [organization] = await tx.select().from(organizations).where(eq(organizations.id, id))
+  return organization
+}
+
+/**
+ * Makes everybody else who wants to change the members of this organization wait until the transaction is over. What the
+ * transaction reads afterwards is what they left.
+ */
+export async function lockOrganization(tx: TenantTx, id: string): Promise<void> {
+  await tx.select({ id: organizations.id }).from(organizations).where(eq(organizations.id, id)).for('no key update')
+}
+
+export async function renameOrganization(tx: TenantTx, id: string, name: string): Promise<OrganizationRow | undefined> {
+  const [organization] = await tx.update(organizations).set({ name }).where(eq(organizations.id, id)).returning()
+  return organization
+}
+
+export async function insertOrganization(
+  tx: SystemTx,
+  organization: typeof organizations.$inferInsert,
+): Promise<OrganizationRow> {
+  const [row] = await tx.insert(organizations).values(organization).returning()
+  if (!row) throw new Error('the inserted organization was not returned')
+  return row
 }
 
 export async function insertMembership(tx: SystemTx, membership: typeof memberships.$inferInsert): Promise<void> {

@@ -1,9 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { IP_POLICIES, PERMISSIONS } from '../../http/access.ts'
+import { IP_POLICIES, KEY_SCOPES } from '../../http/access.ts'
 import { ProjectParams } from '../../http/schemas.ts'
 
 const KeyId = Type.String({ pattern: '^key_[0-9a-z]{26}$', examples: ['key_01jd7z3k9qf8v0m4c2t6n5w1xy'] })
-const Scope = Type.Union(PERMISSIONS.map((permission) => Type.Literal(permission)))
+const Scope = Type.Union(KEY_SCOPES.map((permission) => Type.Literal(permission)))
 
 export const KeyParams = Type.Composite([ProjectParams, Type.Object({ keyId: KeyId })])
 

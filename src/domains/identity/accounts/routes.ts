@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { perAddress } from '../../../http/limits.ts'
 import { problemResponses } from '../../../http/schemas.ts'
-import { perAddress } from '../limits.ts'
 import { CheckYourMail, EmailVerification, ForgottenPassword, PasswordReset, Registration } from '../schemas.ts'
 import type { AccountsService } from './service.ts'
 

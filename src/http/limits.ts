@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { networkOf } from '../../http/failed-authentications.ts'
+import { networkOf } from './failed-authentications.ts'
 
 /** Guessing is limited by address, or by the /64 of IPv6, and refused altogether while the limiter's store is away. */
 export const perAddress = (name: string, max: number) => ({

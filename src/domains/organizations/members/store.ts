@@ -1,0 +1,42 @@
+import { asc, count, eq, gt, sql } from 'drizzle-orm'
+import type { TenantTx } from '../../../infra/postgres.ts'
+import { memberships } from '../tables.ts'
+
+// People are another domain's table, of which Postgres shows an organization the names and addresses of its own members.
+const membersOf = (tx: TenantTx) =>
+  tx
+    .select({
+      id: memberships.id,
+      userId: memberships.userId,
+      name: sql<string>`users.name`,
+      email: sql<string>`users.email`,
+      role: memberships.role,
+      createdAt: memberships.createdAt,
+    })
+    .from(memberships)
+    .innerJoin(sql`users`, sql`users.id = ${memberships.userId}`)
+
+export type MemberRow = Awaited<ReturnType<typeof membersOf>>[number]
+
+/** Members in the order in which they came; `after` is the id of the last membership of the page before. */
+export function listMembers(tx: TenantTx, page: { limit: number; after: string }): Promise<MemberRow[]> {
+  return membersOf(tx).where(gt(memberships.id, page.after)).orderBy(asc(memberships.id)).limit(page.limit)
+}
+
+export async function findMember(tx: TenantTx, userId: string): Promise<MemberRow | undefined> {
+  const [member] = await membersOf(tx).where(eq(memberships.userId, userId))
+  return member
+}
+
+export async function countOwners(tx: TenantTx): Promise<number> {
+  const [row] = await tx.select({ count: count() }).from(memberships).where(eq(memberships.role, 'owner'))
+  return row?.count ?? 0
+}
+
+export async function updateRole(tx: TenantTx, userId: string, role: MemberRow['role']): Promise<void> {
+  await tx.update(memberships).set({ role }).where(eq(memberships.userId, userId))
+}
+
+export async function deleteMembership(tx: TenantTx, userId: string): Promise<void> {
+  await tx.delete(memberships).where(eq(memberships.userId, userId))
+}

@@ -1,0 +1,88 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { LimitQuery, OrganizationParams, PlainName } from '../../http/schemas.ts'
+import { ROLES } from './roles.ts'
+
+const ORGANIZATION_ID = 'org_01jd7z3k9qf8v0m4c2t6n5w1xy'
+const NextCursor = Type.Union([Type.String(), Type.Null()])
+
+export const Role = Type.Union(
+  ROLES.map((role) => Type.Literal(role)),
+  { description: 'From the most to the least: owner, admin, developer, analyst, viewer.', examples: ['developer'] },
+)
+
+/** A page begins after an id, so a cursor is one. */
+export const PageQuery = (prefix: string) =>
+  Type.Object(
+    {
+      limit: LimitQuery,
+      cursor: Type.Optional(
+        Type.String({ pattern: `^${prefix}_[0-9a-z]{26}$`, description: 'The `nextCursor` of the page before.' }),
+      ),
+    },
+    { additionalProperties: false },
+  )
+
+export const OrganizationInput = Type.Object(
+  { name: PlainName('What the organization is called.', 'Acme') },
+  { additionalProperties: false, examples: [{ name: 'Acme' }] },
+)
+export type OrganizationInput = Static<typeof OrganizationInput>
+
+const ORGANIZATION_EXAMPLE = { id: ORGANIZATION_ID, name: 'Acme', role: 'owner', createdAt: '2026-01-31T12:00:00.000Z' }
+
+export const OrganizationSchema = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    role: Type.Unsafe<Static<typeof Role>>({ ...Role, description: 'The role of whoever asks.' }),
+    createdAt: Type.String({ format: 'date-time' }),
+  },
+  { description: 'The organization.', examples: [ORGANIZATION_EXAMPLE] },
+)
+export type Organization = Static<typeof OrganizationSchema>
+
+export const OrganizationPage = Type.Object(
+  { data: Type.Array(OrganizationSchema), nextCursor: NextCursor },
+  { description: 'One page of organizations.', examples: [{ data: [ORGANIZATION_EXAMPLE], nextCursor: null }] },
+)
+
+export const MemberParams = Type.Composite([
+  OrganizationParams,
+  Type.Object({
+    userId: Type.String({
+      pattern: '^usr_[0-9a-z]{26}$',
+      description: 'Id of the person.',
+      examples: ['usr_01jd7z3k9qf8v0m4c2t6n5w1xy'],
+    }),
+  }),
+])
+
+const MEMBER_EXAMPLE = {
+  userId: 'usr_01jd7z3k9qf8v0m4c2t6n5w1xy',
+  name: 'Ada',
+  email: 'ada@example.com',
+  role: 'developer',
+  joinedAt: '2026-01-31T12:00:00.000Z',
+}
+
+export const MemberSchema = Type.Object(
+  {
+    userId: Type.String(),
+    name: Type.String(),
+    email: Type.String(),
+    role: Role,
+    joinedAt: Type.String({ format: 'date-time' }),
+  },
+  { description: 'The member.', examples: [MEMBER_EXAMPLE] },
+)
+export type Member = Static<typeof MemberSchema>
+
+export const MemberPage = Type.Object(
+  { data: Type.Array(MemberSchema), nextCursor: NextCursor },
+  { description: 'One page of members.', examples: [{ data: [MEMBER_EXAMPLE], nextCursor: null }] },
+)
+
+export const MemberChange = Type.Object(
+  { role: Role },
+  { additionalProperties: false, examples: [{ role: 'developer' }] },
+)
