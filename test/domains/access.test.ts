@@ -166,6 +166,11 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ ...(await aMember()), payload: { role: 'analyst' } }),
   },
   [`DELETE ${ORGANIZATION}/members/:userId`]: { answers: MANAGERS(204), request: () => aMember() },
+  [`GET ${ORGANIZATION}/projects`]: { answers: MEMBERS() },
+  [`POST ${ORGANIZATION}/projects`]: {
+    answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
+    request: async () => ({ payload: { name: 'Made by the matrix' } }),
+  },
   [`POST ${ORGANIZATION}/leave`]: { answers: MEMBERS(204), endsSession: true },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
   // An image, whatever becomes of the event.

@@ -122,6 +122,22 @@ t.test('the last owner stays one', async (t) => {
   t.same(await ownersIn(beta), ['owner'])
 })
 
+/** Holds every write to memberships back until several calls have read what there is, and then lets all of them go on. */
+async function allAtOnce<T>(start: () => Promise<T>[]): Promise<T[]> {
+  const calls = await app.postgres.withSystem(async (tx) => {
+    await tx.execute(sql`lock table memberships in exclusive mode`)
+    const started = start()
+    await eventually('calls that wait', async () => {
+      const { rows } = await tx.execute<{ waiting: number }>(
+        sql`select count(distinct pid)::int as waiting from pg_locks where not granted`,
+      )
+      return (rows[0]?.waiting ?? 0) >= 5
+    })
+    return { started }
+  })
+  return Promise.all(calls.started)
+}
+
 t.test('of 50 calls at once that would each take an owner away, one owner is left over', async (t) => {
   const ends: Record<string, (tenant: TestTenant, owners: string[], index: number) => ReturnType<typeof leave>> = {
     'all leave': (tenant, owners, index) => leave(owners[index % owners.length] ?? '', tenant),
@@ -138,7 +154,7 @@ t.test('of 50 calls at once that would each take an owner away, one owner is lef
     const [tenant] = await createTwoTenants(app)
     const owners = [tenant.userId]
     for (let count = 0; count < 4; count++) owners.push(await addMember(app, tenant, 'owner'))
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => end(tenant, owners, index)))
+    const answers = await allAtOnce(() => Array.from({ length: 50 }, (_, index) => end(tenant, owners, index)))
     t.equal((await ownersIn(tenant)).length, 1, name)
     t.same(
       answers.map(({ statusCode }) => statusCode).filter((status) => status >= 500),
@@ -146,6 +162,35 @@ t.test('of 50 calls at once that would each take an owner away, one owner is lef
       name,
     )
   }
+})
+
+t.test('a person comes from an organization of their own to events that are taken, by HTTP alone', async (t) => {
+  const post = async (url: string, payload: object) => {
+    const answer = await as(alpha.userId, { method: 'POST', url, payload })
+    t.equal(answer.statusCode, 201, answer.body)
+    return answer.json()
+  }
+  const organization = await post('/v1/organizations', { name: 'New' })
+  const url = `/v1/organizations/${organization.id}/projects`
+  const project = await post(url, { name: 'Shop', allowedOrigins: ['https://shop.example'] })
+  t.match(project, { organizationId: organization.id, name: 'Shop', allowedOrigins: ['https://shop.example'] })
+  const second = await post(url, { name: 'Second' })
+  const first = (await as(alpha.userId, { url: `${url}?limit=1` })).json()
+  t.same(first.data, [project])
+  t.same((await as(alpha.userId, { url: `${url}?cursor=${first.nextCursor}` })).json(), {
+    data: [second],
+    nextCursor: null,
+  })
+  const { key } = await post(`/v1/projects/${project.id}/api-keys`, { name: 'shop', kind: 'write' })
+  const sent = await app.inject(authorized(key, { method: 'POST', url: '/v1/events', payload: { event: 'Opened' } }))
+  t.equal(sent.statusCode, 202, sent.body)
+  t.equal((await as(beta.userId, { url: `/v1/projects/${project.id}` })).statusCode, 404)
+  const bad = await as(alpha.userId, {
+    method: 'POST',
+    url,
+    payload: { name: 'A', organizationId: beta.organizationId },
+  })
+  t.match(bad.json(), { status: 400, errors: [{ path: /organizationId/ }] })
 })
 
 t.test('what is not understood is refused by name, and changes nothing', async (t) => {

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { IP_POLICIES, KEY_SCOPES } from '../../http/access.ts'
-import { ProjectParams } from '../../http/schemas.ts'
+import { LimitQuery, PlainName, ProjectParams } from '../../http/schemas.ts'
 
 const KeyId = Type.String({ pattern: '^key_[0-9a-z]{26}$', examples: ['key_01jd7z3k9qf8v0m4c2t6n5w1xy'] })
 const Scope = Type.Union(KEY_SCOPES.map((permission) => Type.Literal(permission)))
@@ -97,6 +97,31 @@ export const ProjectSchema = Type.Object(
   },
 )
 export type Project = Static<typeof ProjectSchema>
+
+export const ProjectPage = Type.Object(
+  { data: Type.Array(ProjectSchema), nextCursor: Type.Union([Type.String(), Type.Null()]) },
+  { description: 'One page of projects.', examples: [{ data: ProjectSchema.examples, nextCursor: null }] },
+)
+
+export const ProjectPageQuery = Type.Object(
+  {
+    limit: LimitQuery,
+    cursor: Type.Optional(
+      Type.String({ pattern: '^prj_[0-9a-z]{26}$', description: 'The `nextCursor` of the page before.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export const NewProject = Type.Object(
+  {
+    name: PlainName('What the project is called.', 'Web shop'),
+    allowedOrigins: Type.Optional(AllowedOrigins),
+    ipPolicy: Type.Optional(IpPolicy),
+  },
+  { additionalProperties: false, examples: [{ name: 'Web shop' }] },
+)
+export type NewProject = Static<typeof NewProject>
 
 export const ProjectChange = Type.Object(
   {

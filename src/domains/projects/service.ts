@@ -17,6 +17,7 @@ import type { OrganizationsService } from '../organizations/index.ts'
 import { keyNotFound, projectNotFound } from './errors.ts'
 import { generateKey, hashKey, isWellFormedKey, keyHint } from './keys.ts'
 import { readOrigins } from './origins.ts'
+import { toProject } from './project.ts'
 import type { Key, NewKey, Project, ProjectChange } from './schemas.ts'
 import {
   findKeyByHash,
@@ -25,7 +26,6 @@ import {
   type KeyRow,
   listKeys,
   lockProject,
-  type ProjectRow,
   revokeKey,
   updateProject,
 } from './store.ts'
@@ -224,10 +224,6 @@ function scopesOf({ kind, scopes }: NewKey): readonly Permission[] {
 function toPrincipal({ key, settings }: { key: KeyRow; settings: KeyPrincipal['settings'] }): KeyPrincipal {
   const { id: keyId, organizationId, projectId, scopes } = key
   return { kind: 'key', keyId, organizationId, projectId, permissions: scopes as Permission[], settings }
-}
-
-function toProject({ id, organizationId, name, allowedOrigins, ipPolicy, createdAt }: ProjectRow): Project {
-  return { id, organizationId, name, allowedOrigins, ipPolicy, createdAt: createdAt.toISOString() }
 }
 
 function toKey({ id, projectId, name, kind, hint, scopes, createdAt, expiresAt }: KeyRow): Key {

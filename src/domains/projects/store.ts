@@ -18,6 +18,17 @@ export async function lockProject(tx: TenantTx, projectId: string) {
 
 export type ProjectRow = typeof projects.$inferSelect
 
+/** Projects of the organization in the order of creation; `after` is the id of the last project of the page before. */
+export function listProjects(tx: TenantTx, page: { limit: number; after: string }): Promise<ProjectRow[]> {
+  return tx.select().from(projects).where(gt(projects.id, page.after)).orderBy(asc(projects.id)).limit(page.limit)
+}
+
+export async function insertProject(tx: TenantTx, project: typeof projects.$inferInsert): Promise<ProjectRow> {
+  const [row] = await tx.insert(projects).values(project).returning()
+  if (!row) throw new Error('the inserted project was not returned')
+  return row
+}
+
 /** Changes what is given, and gives the project as it then is. */
 export async function updateProject(
   tx: TenantTx,
