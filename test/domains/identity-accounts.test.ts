@@ -121,6 +121,16 @@ t.test('a new password is set by the mailed link, once, and ends every session o
   t.equal(await loginStatus(account.email, 'a new password of mine'), 200)
 })
 
+t.test('of many who use one link at once one sets the password', async (t) => {
+  const { email } = await makeAccount()
+  const token = await askForReset(email)
+  const passwords = Array.from({ length: 8 }, (_, index) => `the password of number ${index}`)
+  const answers = await Promise.all(passwords.map((password) => ask('reset-password', { token, password })))
+  t.same(answers.map(({ statusCode }) => statusCode).sort(), [204, ...Array(7).fill(422)])
+  const winner = passwords[answers.findIndex(({ statusCode }) => statusCode === 204)] ?? ''
+  t.equal(await loginStatus(email, winner), 200)
+})
+
 t.test('a sign-in that crosses a new password does not survive it', async (t) => {
   const { email } = await makeAccount()
   let crossing: Promise<number> | undefined
