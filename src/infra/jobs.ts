@@ -4,6 +4,8 @@ import { createRedis, redisOptions } from './redis.ts'
 
 /** Braces keep the keys of a queue in one slot of a Redis cluster. */
 const PREFIX = '{jobs}'
+/** The check writes past the log, onto the terminal, where a refusal to start has to stand alone. */
+const SKIP_CHECK = true
 const ATTEMPTS_MAX = 10
 /** Doubled each time: ten attempts take about three quarters of an hour. */
 const FIRST_PAUSE_MS = 5000
@@ -34,6 +36,7 @@ export function createJobs<Data extends object>(options: JobsOptions<Data>) {
   const queue = new Queue(name, {
     prefix: PREFIX,
     connection: adding,
+    skipVersionCheck: SKIP_CHECK,
     defaultJobOptions: {
       attempts: ATTEMPTS_MAX,
       backoff: { type: 'exponential', delay: options.firstPauseMs ?? FIRST_PAUSE_MS, jitter: 0.2 },
@@ -43,6 +46,7 @@ export function createJobs<Data extends object>(options: JobsOptions<Data>) {
   const worker = new Worker<Data>(name, (job) => work(job.data), {
     prefix: PREFIX,
     connection: waiting,
+    skipVersionCheck: SKIP_CHECK,
     concurrency: CONCURRENCY,
     autorun: false,
   })
