@@ -5,6 +5,7 @@ import type { LiveEvent, Tail } from '../../src/domains/events/index.ts'
 import { openLiveSocket } from '../../src/domains/live/socket.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { listen, openLive } from '../helpers/live.ts'
+import { addMember, sessionOf } from '../helpers/principals.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
 const { app } = await startTestApp(t)
@@ -198,4 +199,19 @@ t.test("revoking a key closes its sockets within five seconds, and nobody else's
   t.equal(mine.closeCode(), 4001)
   t.equal(theirs.closeCode(), undefined)
   await t.rejects(openLive(t, liveUrl(alpha.projectId), alpha.apiKey), /refused with 401/)
+})
+
+t.test('who is removed from an organization stops watching it within five seconds, and nobody else does', async (t) => {
+  const userId = await addMember(app, alpha, 'viewer')
+  const [theirs, owners] = await Promise.all([
+    openLive(t, liveUrl(alpha.projectId), sessionOf(app, userId)),
+    openLive(t, liveUrl(alpha.projectId), sessionOf(app, alpha.userId)),
+  ])
+  await Promise.all([theirs.frame('hello'), owners.frame('hello')])
+  const url = `/v1/organizations/${alpha.organizationId}/members/${userId}`
+  const removed = await app.inject(authorized(sessionOf(app, alpha.userId), { method: 'DELETE', url }))
+  t.equal(removed.statusCode, 204, removed.body)
+  await eventually('the close', async () => theirs.closeCode() !== undefined, 5000)
+  t.equal(theirs.closeCode(), 4001)
+  t.equal(owners.closeCode(), undefined)
 })
