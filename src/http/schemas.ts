@@ -106,4 +106,8 @@ export const QueryMeta = Type.Object({
 export type QueryMeta = Static<typeof QueryMeta>
 
 export const LimitQuery = Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Most rows in one page.' })
-export const CursorQuery = Type.String({ maxLength: 512, description: 'The `nextCursor` of the page before.' })
+export const CursorQuery = Type.String({
+  maxLength: 512,
+  pattern: '^[\\x20-\\x7e]*$',
+  description: 'The `nextCursor` of the page before.',
+})

@@ -108,3 +108,19 @@ for (const [title, roles] of [
     for (const process of [app, other]) t.equal(await send(process, beta), 202, 'the project of others goes on')
   })
 }
+
+t.test('a name or a cursor that no text column can hold is refused by its field', async (t) => {
+  const { app } = await startTestApp(t)
+  const [alpha] = await createTwoTenants(app)
+  const base = `/v1/projects/${alpha.projectId}`
+  const refused = [
+    { method: 'PATCH', url: base, payload: { name: 'a\u0000' } },
+    { method: 'POST', url: `${base}/api-keys`, payload: { name: 'a\u0000', kind: 'write' } },
+    { method: 'GET', url: `${base}/api-keys?cursor=%00` },
+  ] as const
+  for (const request of refused) {
+    const answer = await app.inject(authorized(alpha.apiKey, request))
+    t.equal(answer.statusCode, 400, `${request.method} ${request.url}`)
+    t.match(answer.json().errors?.[0]?.path, /name|cursor/)
+  }
+})

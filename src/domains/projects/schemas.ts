@@ -32,7 +32,7 @@ const KEY_EXAMPLE = {
 
 export const NewKey = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 100, examples: ['checkout service'] }),
+    name: PlainName('What the key is for.', 'checkout service'),
     kind: Type.Union([Type.Literal('write'), Type.Literal('api')], { description: 'write keys may only send events.' }),
     scopes: Type.Optional(
       Type.Array(Scope, {
@@ -125,7 +125,7 @@ export type NewProject = Static<typeof NewProject>
 
 export const ProjectChange = Type.Object(
   {
-    name: Type.Optional(Name),
+    name: Type.Optional(PlainName('What the project is called.', 'Web shop')),
     allowedOrigins: Type.Optional(AllowedOrigins),
     ipPolicy: Type.Optional(IpPolicy),
   },
