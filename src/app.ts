@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import audit from './domains/audit/index.ts'
 import events, {
   createProgress,
+  type Outcomes,
   openEnricher,
   openOutcomes,
   openPressure,
@@ -87,23 +88,29 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     },
   })
 
-  if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure })
+  const outcomes = openOutcomes(app, config)
+  if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure)
+  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes)
   return app
 }
 
-async function registerApi(app: FastifyInstance, config: Config, pressure: Pressure): Promise<void> {
+async function registerApi(
+  app: FastifyInstance,
+  config: Config,
+  pressure: Pressure,
+  outcomes: Outcomes,
+): Promise<void> {
   const organizationsService = createOrganizationsService(app)
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
-  const [enricher, outcomes] = [openEnricher(app), openOutcomes(app, config)]
+  const enricher = openEnricher(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
 

@@ -142,4 +142,9 @@ t.test('an event that the store refused is reported with the reason', async (t) 
     reason: /store\.refused.*VIOLATED_CONSTRAINT/,
   })
   t.same(await receiptOf(beta, 'refused'), { messageId: 'refused', status: 'unknown' })
+  const deadLetters = async ({ apiKey, projectId }: TestTenant) =>
+    (await app.inject(authorized(apiKey, { url: `/v1/projects/${projectId}/ingestion` }))).json().data.at(-1)
+      .deadLetters
+  await eventually('the count for its project', async () => (await deadLetters(alpha)) === 1)
+  t.equal(await deadLetters(beta), 0)
 })

@@ -59,6 +59,7 @@ export async function startPipeline(t: Test) {
         tailMs: 60_000,
         deduplicationWindowMs: config.ingest.deduplicationWindowMs,
         importGate: createGate(),
+        outcomes: { count: () => {} },
         metrics,
         log: pino({ level: process.env.TEST_LOG ?? 'silent' }),
       })

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ClickHouse } from '../../infra/clickhouse.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import { type Row, rowIdentity } from './batch.ts'
+import type { Outcomes } from './outcomes.ts'
 import { arrivalRevision, QUARANTINE_COLUMNS, QUARANTINE_TABLE, quarantineBytes, raised } from './quarantine-row.ts'
 import type { Rebuilt } from './stores.ts'
 
@@ -16,6 +17,7 @@ interface Dependencies {
   /** Makes the door forget events, so that a repaired copy is news to it. */
   forget: (rows: readonly Row[]) => Promise<void>
   rebuild: (row: Row) => Rebuilt
+  outcomes: Pick<Outcomes, 'count'>
   metrics: Metrics
   log: FastifyBaseLogger
 }
@@ -27,7 +29,7 @@ export type SetAside = (refused: readonly Refused[]) => Promise<void>
  * twice changes nothing but a revision. The door forgets before the item shows, or a replay that follows at once would be taken for
  * a duplicate of an event that nobody has.
  */
-export function createDeadLetters({ clickhouse, forget, rebuild, metrics, log }: Dependencies): SetAside {
+export function createDeadLetters({ clickhouse, forget, rebuild, outcomes, metrics, log }: Dependencies): SetAside {
   return async (refused) => {
     if (refused.length === 0) return
     const rows = refused.map(({ row }) => row)
@@ -38,6 +40,8 @@ export function createDeadLetters({ clickhouse, forget, rebuild, metrics, log }:
     const settings = { async_insert: 0, insert_deduplicate: 0, max_insert_block_size: 1_000_000 }
     await clickhouse.insertRows(QUARANTINE_TABLE, QUARANTINE_COLUMNS, items, settings)
     metrics.deadLetters.inc(refused.length)
+    for (const { organization_id: organizationId, project_id: projectId } of rows.map(({ values }) => values))
+      outcomes.count({ organizationId, projectId }, 'deadLetter')
     log.error({ rows: refused.length, reason: refused[0]?.reason }, 'ClickHouse refuses rows; they were set aside')
   }
 

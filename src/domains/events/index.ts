@@ -100,9 +100,9 @@ export const receiptsPlugin: FastifyPluginAsync<{ config: Config }> = async (app
 }
 
 /** The other end: one sink per lane of each shard, of which one process at a time is active. */
-export const sinkPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure }> = async (
+export const sinkPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure; outcomes: Outcomes }> = async (
   app,
-  { config, pressure },
+  { config, pressure, outcomes },
 ) => {
   const { shards, tailMs, deduplicationWindowMs } = config.ingest
   const importGate = createGate()
@@ -119,6 +119,7 @@ export const sinkPlugin: FastifyPluginAsync<{ config: Config; pressure: Pressure
         deduplicationWindowMs,
         importGate,
         isCrowded: pressure.isCrowded,
+        outcomes,
         metrics: app.metrics,
         log: app.log,
       }),

@@ -11,6 +11,7 @@ import { createDeposit } from './deposit.ts'
 import { touchedHours } from './dirty.ts'
 import { createForget } from './forget.ts'
 import { acquireLease, Fenced, type Lease } from './lease.ts'
+import type { Outcomes } from './outcomes.ts'
 import { createPace, type Gate, unhurried } from './pace.ts'
 import { createReader } from './reader.ts'
 import { STORES } from './stores.ts'
@@ -33,6 +34,7 @@ export interface SinkOptions {
   deduplicationWindowMs: number
   /** Shared by the import lanes of all shards in the process. */
   importGate: Gate
+  outcomes: Pick<Outcomes, 'count'>
   metrics: Metrics
   log: FastifyBaseLogger
 }
@@ -49,7 +51,7 @@ const IMPORT_FLUSH_FACTOR = 4
  * the rows are gathered again, or a record, and its batch is probed before it is believed.
  */
 export function createSink(options: SinkOptions) {
-  const { shard, lane, redis, blockingRedis, clickhouse, metrics, deduplicationWindowMs } = options
+  const { shard, lane, redis, blockingRedis, clickhouse, outcomes, metrics, deduplicationWindowMs } = options
   const log = options.log.child({ shard, lane })
   const keys = bufferKeys(shard, lane)
   const store = STORES[lane]
@@ -64,7 +66,7 @@ export function createSink(options: SinkOptions) {
   const live = bufferKeys(shard, 'live')
   const pace = lane === 'import' ? createPace({ redis, first: live, gate: options.importGate, signal }) : unhurried
   const forget = createForget({ redis, marks: keys.marks, deduplicationWindowMs })
-  const setAside = createDeadLetters({ clickhouse, forget, rebuild: store.rebuild, metrics, log })
+  const setAside = createDeadLetters({ clickhouse, forget, rebuild: store.rebuild, outcomes, metrics, log })
   const gather = createReader({
     redis,
     blockingRedis,
