@@ -45,15 +45,15 @@ t.test(
   },
 )
 
-t.test('in production the cookie is bound to the host and to encryption', async (t) => {
+t.test('in production the cookies are bound to the host and to encryption', async (t) => {
   const secret = 'a secret of its own, long enough to sign with'
   const { app } = await startTestApp(t, { METERHOUSE_MODE: 'production', METERHOUSE_JWT_SECRET: secret })
   const [{ email, password }] = await createTwoTenants(app)
   const answer = await post(app, '/v1/auth/login', { payload: { email, password } })
-  t.match(
-    answer.headers['set-cookie'],
+  t.match(answer.headers['set-cookie'], [
     /^__Host-meterhouse_refresh=[\w-]{43}; Path=\/; .*HttpOnly; Secure; SameSite=Strict$/,
-  )
+    /^__Host-meterhouse_csrf=[\w-]{43}; Path=\/; .*; Secure; SameSite=Strict$/,
+  ])
 })
 
 t.test('a refresh gives a new access token and a new cookie of the same session', async (t) => {
@@ -240,7 +240,7 @@ t.test(
 )
 
 t.test('a request of another site is refused where a cookie acts', async (t) => {
-  const { refreshToken } = await signIn(app, alpha)
+  const { refreshToken, csrfToken } = await signIn(app, alpha)
   const refusals: Record<string, string>[] = [
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site', origin: 'http://localhost:3000' },
@@ -269,8 +269,24 @@ t.test('a request of another site is refused where a cookie acts', async (t) => 
     {},
   ]
   for (const headers of welcome) {
-    t.equal((await refresh(app, refreshToken, headers)).statusCode, 200, JSON.stringify(headers))
+    const csrf = { 'x-csrf-token': csrfToken }
+    t.equal((await refresh(app, refreshToken, { ...headers, ...csrf })).statusCode, 200, JSON.stringify(headers))
   }
+})
+
+t.test('a browser refreshes with the csrf token of its own session only, and a wrong one spends nothing', async (t) => {
+  const [own, other] = await Promise.all([signIn(app, alpha), signIn(app, beta)])
+  const page = { 'sec-fetch-site': 'same-origin' }
+  for (const given of [undefined, '', other.csrfToken, 'é']) {
+    const headers = given === undefined ? page : { ...page, 'x-csrf-token': given }
+    const answer = await refresh(app, own.refreshToken, headers)
+    t.match([answer.statusCode, answer.json().code], [403, 'auth.csrf_token_invalid'], JSON.stringify(headers))
+  }
+  const answer = await refresh(app, own.refreshToken, { ...page, 'x-csrf-token': own.csrfToken })
+  t.equal(answer.statusCode, 200)
+  const cookie = answer.cookies.find(({ name }) => name === 'meterhouse_csrf')
+  t.match(cookie, { value: own.csrfToken, sameSite: 'Strict' }, 'it stays the same for the whole session')
+  t.notOk(cookie?.httpOnly, 'the page has to read it')
 })
 
 t.test(

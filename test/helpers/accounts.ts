@@ -10,6 +10,7 @@ export const COOKIE = 'meterhouse_refresh'
 export interface SignedIn {
   accessToken: string
   refreshToken: string
+  csrfToken: string
 }
 
 type Answer = Awaited<ReturnType<FastifyInstance['inject']>>
@@ -27,7 +28,8 @@ export async function signIn(
 ): Promise<SignedIn> {
   const answer = await post(app, '/v1/auth/login', { payload: { email, password }, ...request })
   if (answer.statusCode !== 200) throw new Error(`${email} could not sign in: ${answer.body}`)
-  return { accessToken: answer.json().accessToken, refreshToken: refreshTokenOf(answer) }
+  const csrfToken = answer.cookies.find(({ name }) => name === 'meterhouse_csrf')?.value ?? ''
+  return { accessToken: answer.json().accessToken, refreshToken: refreshTokenOf(answer), csrfToken }
 }
 
 export const refresh = (app: FastifyInstance, token: string, headers: Record<string, string> = {}) =>

@@ -3,5 +3,6 @@ import { defineProblem } from '../../errors.ts'
 export const wrongCredentials = defineProblem('identity.wrong_credentials', 401, 'Wrong email or password')
 export const wrongPassword = defineProblem('identity.wrong_password', 422, 'The current password is wrong')
 export const tooManyAttempts = defineProblem('identity.too_many_attempts', 429, 'Too many wrong passwords')
+export const csrfMismatch = defineProblem('auth.csrf_token_invalid', 403, 'The csrf token is missing or wrong')
 export const sessionNotFound = defineProblem('identity.session_not_found', 404, 'Not found')
 export const linkNotValid = defineProblem('identity.link_not_valid', 422, 'The link is not valid')

@@ -7,6 +7,7 @@ import type { OrganizationsService } from '../organizations/index.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
 import { createAttempts } from './attempts.ts'
+import { createCsrf } from './csrf.ts'
 import { SESSIONS_ENDED } from './fact-kinds.ts'
 import { createMailTokens } from './mail-token.ts'
 import { accountPages } from './pages/routes.ts'
@@ -32,7 +33,12 @@ export function openIdentity(
 ) {
   const { postgres } = app
   const tokens = createTokens(app.jwt)
-  const sessions = createSessionsService({ postgres, tokens, signInLog: createSignInLog(organizations) })
+  const sessions = createSessionsService({
+    postgres,
+    tokens,
+    csrf: createCsrf(config.http.jwtSecret),
+    signInLog: createSignInLog(organizations),
+  })
   const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
   const dependencies = { postgres, organizations, sessions, passwords, attempts }
   const mailTokens = createMailTokens(config.http.jwtSecret)

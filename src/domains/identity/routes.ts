@@ -9,6 +9,7 @@ import { deviceOf } from './person.ts'
 import { AccessToken, Credentials, Me, PasswordChange } from './schemas.ts'
 import type { IdentityService } from './service.ts'
 import type { SessionCookie } from './session-cookie.ts'
+import { issuedOf } from './tokens.ts'
 
 interface IdentityRouteOptions {
   identity: IdentityService
@@ -36,9 +37,8 @@ export const identityRoutes: FastifyPluginAsyncTypebox<IdentityRouteOptions> = a
     },
     async (request, reply) => {
       const { email, password } = request.body
-      const { refreshToken, refreshExpiresAt, ...issued } = await identity.login(email, password, deviceOf(request))
-      cookie.write(reply, refreshToken, refreshExpiresAt)
-      return reply.header('cache-control', 'no-store').send(issued)
+      const grant = await identity.login(email, password, deviceOf(request))
+      return cookie.write(reply, grant).header('cache-control', 'no-store').send(issuedOf(grant))
     },
   )
 

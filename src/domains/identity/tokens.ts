@@ -20,7 +20,12 @@ export interface IssuedToken {
 export interface Grant extends IssuedToken {
   refreshToken: string
   refreshExpiresAt: Date
+  /** What pages of this origin send along with the cookie. */
+  csrfToken: string
 }
+
+/** What of a grant is said in the body. */
+export const issuedOf = ({ accessToken, expiresAt }: Grant): IssuedToken => ({ accessToken, expiresAt })
 
 export type Tokens = ReturnType<typeof createTokens>
 

@@ -5,9 +5,11 @@ import { challenge } from '../../../http/access.ts'
 import { perAddress } from '../../../http/limits.ts'
 import { personOf } from '../../../http/person.ts'
 import { problemResponses } from '../../../http/schemas.ts'
+import { csrfTokenOf } from '../csrf.ts'
 import { deviceOf } from '../person.ts'
 import { AccessToken, SessionPage, SessionParams, SessionQuery } from '../schemas.ts'
 import type { SessionCookie } from '../session-cookie.ts'
+import { issuedOf } from '../tokens.ts'
 import type { SessionsService } from './service.ts'
 
 interface SessionRouteOptions {
@@ -31,7 +33,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRouteOptions> = asy
         operationId: 'refresh',
         summary: 'Get a new access token',
         description:
-          'Exchanges the refresh token of the cookie for a new access token and a new cookie. The same token sent again within ten seconds gives the same answer; after that it ends the session, because somebody has a copy.',
+          'Exchanges the refresh token of the cookie for a new access token and a new cookie. The same token sent again within ten seconds gives the same answer; after that it ends the session, because somebody has a copy. A page sends the value of the cookie `meterhouse_csrf` along as `x-csrf-token`.',
         tags: ['Accounts'],
         response: { 200: AccessToken, ...problemResponses(400, 401, 403, 413, 415, 429, 503) },
       },
@@ -39,9 +41,8 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRouteOptions> = asy
     async (request, reply) => {
       const token = cookie.read(request)
       if (!token) throw challenge('There is no refresh token in the cookie: sign in.')
-      const { refreshToken, refreshExpiresAt, ...issued } = await sessions.refresh(token, deviceOf(request))
-      cookie.write(reply, refreshToken, refreshExpiresAt)
-      return reply.header('cache-control', 'no-store').send(issued)
+      const grant = await sessions.refresh(token, deviceOf(request), csrfTokenOf(request))
+      return cookie.write(reply, grant).header('cache-control', 'no-store').send(issuedOf(grant))
     },
   )
 

@@ -3,8 +3,9 @@ import { challenge, type SessionPrincipal } from '../../../http/access.ts'
 import { newId } from '../../../ids.ts'
 import { append, NO_ORGANIZATION } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
+import type { Csrf } from '../csrf.ts'
 import { type Device, deviceName } from '../device.ts'
-import { sessionNotFound } from '../errors.ts'
+import { csrfMismatch, sessionNotFound } from '../errors.ts'
 import { REFRESH_TOKEN_REUSED, SESSIONS_ENDED } from '../fact-kinds.ts'
 import { hashToken, isWellFormedToken, newRefreshToken, newSuccessorSalt, successorOf } from '../refresh-token.ts'
 import type { Session } from '../schemas.ts'
@@ -32,10 +33,11 @@ export type SessionsService = ReturnType<typeof createSessionsService>
 interface Dependencies {
   postgres: Postgres
   tokens: Tokens
+  csrf: Csrf
   signInLog: SignInLog
 }
 
-export function createSessionsService({ postgres, tokens, signInLog }: Dependencies) {
+export function createSessionsService({ postgres, tokens, csrf, signInLog }: Dependencies) {
   const lives = new LRUCache<string, Promise<Life>>({ max: CACHE_SIZE, ttl: CACHE_TTL_MS })
   /** Refreshes of one token that are under way, so that a thousand at once cost one. */
   const refreshing = new Map<string, Promise<Refreshed>>()
@@ -82,7 +84,7 @@ export function createSessionsService({ postgres, tokens, signInLog }: Dependenc
   const grant = (session: Pick<store.SessionRow, 'id' | 'userId' | 'expiresAt'>, refreshToken: string): Grant => {
     const endsAtMs = Math.min(session.expiresAt.getTime(), Date.now() + IDLE_MS)
     const issued = tokens.issueSession(session.userId, session.id, endsAtMs)
-    return { ...issued, refreshToken, refreshExpiresAt: new Date(endsAtMs) }
+    return { ...issued, refreshToken, refreshExpiresAt: new Date(endsAtMs), csrfToken: csrf.tokenOf(session.id) }
   }
 
   /** One spends the token, the others find it spent. Nothing is thrown in here: the end of a family has to be committed. */
@@ -101,6 +103,12 @@ export function createSessionsService({ postgres, tokens, signInLog }: Dependenc
       }
       return { session, token: successor }
     })
+
+  async function assertCsrf(token: string, given: string): Promise<void> {
+    const sessionId = await postgres.withSystem((tx) => store.findSessionIdOfToken(tx, hashToken(token)))
+    if (sessionId && !csrf.matches(sessionId, given))
+      throw csrfMismatch('Send the value of the cookie as x-csrf-token.')
+  }
 
   async function endFamily(
     tx: SystemTx,
@@ -137,10 +145,11 @@ export function createSessionsService({ postgres, tokens, signInLog }: Dependenc
 
     /**
      * Exchanges a refresh token for its successor. All who come within the grace get the same one; whoever comes later ends the whole
-     * session, because one of the two holders has stolen it.
+     * session, because one of the two holders has stolen it. A browser has to know the session's csrf token too, or nothing is spent.
      */
-    async refresh(token: string, device: Device): Promise<Grant> {
+    async refresh(token: string, device: Device, csrfToken: string | undefined): Promise<Grant> {
       if (!isWellFormedToken(token)) throw signInAgain()
+      if (csrfToken !== undefined) await assertCsrf(token, csrfToken)
       const running = refreshing.get(token) ?? rotate(token, device).finally(() => refreshing.delete(token))
       refreshing.set(token, running)
       const refreshed = await running

@@ -36,6 +36,13 @@ export function listSessions(
     .limit(page.limit)
 }
 
+/** Whose refresh token it is, spent or not. */
+export async function findSessionIdOfToken(tx: SystemTx, hash: string): Promise<string | undefined> {
+  const columns = { sessionId: refreshTokens.sessionId }
+  const [token] = await tx.select(columns).from(refreshTokens).where(eq(refreshTokens.hash, hash))
+  return token?.sessionId
+}
+
 export async function touchSession(tx: SystemTx, id: string): Promise<void> {
   await tx.update(sessions).set({ lastSeenAt: sql`clock_timestamp()` }).where(eq(sessions.id, id))
 }
