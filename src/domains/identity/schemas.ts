@@ -1,8 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { CursorQuery, Email, LimitQuery, PlainName } from '../../http/schemas.ts'
 
-/** Length is what makes a password good; rules about its characters only make it hard to remember. */
-const NewPassword = Type.String({ minLength: 12, maxLength: 128, description: '12 to 128 characters, any of them.' })
+/** Length is what makes a password good, once it is none that everybody tries; rules about its characters only make it hard to remember. */
+const NewPassword = Type.String({
+  minLength: 12,
+  maxLength: 128,
+  description: '12 to 128 characters, any of them; not a password that is known from leaks, nor your name or address.',
+})
 
 export const Credentials = Type.Object(
   {

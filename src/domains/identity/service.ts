@@ -3,8 +3,9 @@ import type { OrganizationsService } from '../organizations/index.ts'
 import type { Attempts } from './attempts.ts'
 import type { Device } from './device.ts'
 import { wrongCredentials, wrongPassword } from './errors.ts'
+import { assertHardToGuess } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
-import { findPasswordHash, findUser, findUserByEmail, writePasswordHash } from './store.ts'
+import { findUser, findUserByEmail, findUserWithPassword, writePasswordHash } from './store.ts'
 import type { Grant } from './tokens.ts'
 
 export type IdentityService = ReturnType<typeof createIdentityService>
@@ -48,9 +49,11 @@ export function createIdentityService(dependencies: Dependencies) {
     ): Promise<void> {
       const { userId, sessionId } = person
       await attempts.begin(userId, ip)
-      const before = await postgres.withSystem((tx) => findPasswordHash(tx, userId))
-      if (!(await passwords.matches(currentPassword, before))) throw notTheCurrentPassword()
+      const user = await postgres.withSystem((tx) => findUserWithPassword(tx, userId))
+      const before = user?.passwordHash
+      if (!user || !(await passwords.matches(currentPassword, before))) throw notTheCurrentPassword()
       await attempts.succeeded(userId, ip)
+      await assertHardToGuess(newPassword, '/newPassword', user)
       const passwordHash = await passwords.hash(newPassword)
       const ended = await postgres.withSystem(async (tx) => {
         // Somebody else's change in between makes the password that was checked one of the past.

@@ -15,9 +15,9 @@ export async function findUser(tx: SystemTx, id: string) {
   return user
 }
 
-export async function findPasswordHash(tx: SystemTx, id: string): Promise<string | undefined> {
-  const [user] = await tx.select({ passwordHash: users.passwordHash }).from(users).where(eq(users.id, id))
-  return user?.passwordHash
+export async function findUserWithPassword(tx: SystemTx, id: string) {
+  const [user] = await tx.select().from(users).where(eq(users.id, id))
+  return user
 }
 
 /** Replaces a password hash if it is still the one that is given; says whether it was. */

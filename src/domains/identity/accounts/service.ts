@@ -6,6 +6,7 @@ import type { Attempts } from '../attempts.ts'
 import { linkNotValid } from '../errors.ts'
 import { PASSWORD_RESET_REQUESTED, REGISTRATION_REQUESTED } from '../fact-kinds.ts'
 import type { MailTokens } from '../mail-token.ts'
+import { assertHardToGuess } from '../password-rules.ts'
 import type { Passwords } from '../passwords.ts'
 import { hashToken } from '../refresh-token.ts'
 import type { Registration } from '../schemas.ts'
@@ -51,6 +52,7 @@ export function createAccountsService(dependencies: Dependencies) {
   return {
     /** Asks for an account. It is made by `verifyEmail`, so that nobody can occupy an address that they cannot read. */
     async register({ email, name, password, organizationName }: Registration): Promise<void> {
+      await assertHardToGuess(password, '/password', { email, name })
       const passwordHash = await passwords.hash(password)
       const asked = { purpose: 'registration', email, name, passwordHash, organizationName } as const
       await ask(asked, REGISTRATION_REQUESTED, VERIFICATION_TTL_MS)
@@ -78,7 +80,12 @@ export function createAccountsService(dependencies: Dependencies) {
     async resetPassword(token: string, password: string, ip: string): Promise<void> {
       const tokenHash = hashToken(token)
       // Asked before the password is hashed, which is what a guess would want to make us do.
-      if (!(await postgres.withSystem((tx) => store.hasProof(tx, 'password_reset', tokenHash)))) throw usedOrExpired()
+      const owner = await postgres.withSystem(async (tx) => {
+        const proof = await store.findProofByToken(tx, 'password_reset', tokenHash)
+        return proof && findUserByEmail(tx, proof.email)
+      })
+      if (!owner) throw usedOrExpired()
+      await assertHardToGuess(password, '/password', owner)
       const passwordHash = await passwords.hash(password)
       const { user, ended } = await postgres.withSystem(async (tx) => {
         const proof = await store.takeProof(tx, 'password_reset', tokenHash)

@@ -21,9 +21,14 @@ const withToken = (purpose: Purpose, tokenHash: string) =>
     gt(mailboxProofs.expiresAt, sql`now()`),
   )
 
-export async function hasProof(tx: SystemTx, purpose: Purpose, tokenHash: string): Promise<boolean> {
-  const rows = await tx.select({ id: mailboxProofs.id }).from(mailboxProofs).where(withToken(purpose, tokenHash))
-  return rows.length > 0
+/** Looks at a proof without using it up. */
+export async function findProofByToken(
+  tx: SystemTx,
+  purpose: Purpose,
+  tokenHash: string,
+): Promise<ProofRow | undefined> {
+  const [proof] = await tx.select().from(mailboxProofs).where(withToken(purpose, tokenHash))
+  return proof
 }
 
 /** Uses a proof up: of many who try at once one gets it. */
