@@ -2,6 +2,7 @@ import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.ts'
 import audit from './domains/audit/index.ts'
+import billing, { createCatalogService } from './domains/billing/index.ts'
 import events, {
   createProgress,
   type Outcomes,
@@ -131,6 +132,7 @@ async function registerApi(
     guardScope(scope, keyedOrSignedIn)
     await scope.register(identity, { config, identity: people })
     await scope.register(audit)
+    await scope.register(billing, { catalog: createCatalogService(app) })
     await scope.register(organizations, { organizations: organizationsService })
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })

@@ -15,6 +15,7 @@ const TAGS = [
   { name: 'Organizations', description: 'Who belongs together: organizations, their members and invitations.' },
   { name: 'Projects', description: 'What a project says about the requests that its keys make.' },
   { name: 'Keys', description: 'Write keys and API keys of a project.' },
+  { name: 'Billing', description: 'What there is to subscribe to, and what it costs.' },
   { name: 'Accounts', description: 'People who sign in.' },
   { name: 'Operations', description: 'Health and metrics, for whoever runs the server.' },
 ]

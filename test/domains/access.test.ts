@@ -172,6 +172,8 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
   [`POST ${ORGANIZATION}/leave`]: { answers: MEMBERS(204), endsSession: true },
+  'GET /v1/plans': { answers: EVERYBODY },
+  'GET /v1/plans/:planKey': { answers: EVERYBODY, request: async () => ({ url: '/v1/plans/free' }) },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
   // An image, whatever becomes of the event.
   'GET /v1/pixel/:call': { answers: EVERYBODY },

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { Price } from '../../src/domains/billing/pricing/price.ts'
 import { priceFaults } from '../../src/domains/billing/pricing/price-faults.ts'
 import { priceOf } from '../../src/domains/billing/pricing/price-of.ts'
 import { prorate, secondsBetween } from '../../src/domains/billing/pricing/prorate.ts'
-import type { Price } from '../../src/domains/billing/pricing/schemas.ts'
 import { naiveAmount } from '../helpers/naive-price.ts'
 
 const quantity = fc.bigInt({ min: 0n, max: 10n ** 12n })

@@ -7,10 +7,16 @@ const UNGUESSABLE_INDEXES = ['projects_id', 'api_keys_hash']
 const GLOBAL_TABLES = { users: ['id', 'email', 'name', 'created_at'] }
 
 /** Tables outside the organizations that no tenant transaction may see at all. */
-export const SYSTEM_TABLES = ['sessions', 'refresh_tokens', 'mailbox_proofs']
+export const SYSTEM_TABLES = ['sessions', 'refresh_tokens', 'mailbox_proofs', 'plans', 'plan_versions']
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
-export const APPEND_ONLY_TABLES = ['tracking_plan_versions', 'tracking_plan_schemas', 'audit_entries']
+export const APPEND_ONLY_TABLES = [
+  'tracking_plan_versions',
+  'tracking_plan_schemas',
+  'audit_entries',
+  'plan_versions',
+  'custom_plan_versions',
+]
 
 const TABLES = `with tables as (
   select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity, tenant.attnum as tenant_number,

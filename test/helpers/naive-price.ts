@@ -1,4 +1,4 @@
-import type { Price } from '../../src/domains/billing/pricing/schemas.ts'
+import type { Price } from '../../src/domains/billing/pricing/price.ts'
 
 const PARTS = 10n ** 12n
 

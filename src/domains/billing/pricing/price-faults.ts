@@ -1,5 +1,5 @@
 import type { FieldError } from '../../../errors.ts'
-import type { Price } from './schemas.ts'
+import type { Price } from './price.ts'
 
 /** What a schema cannot say: tiers follow each other without a gap, and the last has no end. */
 export function priceFaults(price: Price, path: string): FieldError[] {

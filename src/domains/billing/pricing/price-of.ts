@@ -1,6 +1,6 @@
 import { DECIMAL_ONE, formatDecimal, parseDecimal, roundDecimal } from '../money/decimal.ts'
 import { divideUp } from '../money/rounding.ts'
-import type { Price } from './schemas.ts'
+import type { Price } from './price.ts'
 
 /** A run of units that cost the same: those after the unit `from`, up to and with the unit `to`. */
 export interface PricedTier {
