@@ -65,13 +65,13 @@ export function createCatalogService({ postgres }: { postgres: Postgres }) {
     async createCustomPlanVersion(
       organizationId: string,
       { planKey, baseVersion, terms }: NewVersion,
-      by: Acting & { userId: string },
+      by: Acting,
     ): Promise<Plan> {
       refuseFaults(terms)
       const version = baseVersion + 1
       await postgres.withTenant(organizationId, async (tx) => {
         const before = await store.findCustomVersion(tx, planKey)
-        const row = { organizationId, planKey, version, terms, createdBy: by.userId }
+        const row = { organizationId, planKey, version, terms, createdBy: userOf(by) }
         if ((before?.version ?? 0) !== baseVersion || !(await store.insertCustomVersion(tx, row))) throw conflict()
         await record(tx, {
           organizationId,
@@ -110,6 +110,11 @@ function createOffers(readAll: () => Promise<Plan[]>) {
 function refuseFaults(terms: PlanTerms): void {
   const errors = termsFaults(terms)
   if (errors.length > 0) throw planInvalid('The terms have faults; `errors` names each.', { errors })
+}
+
+function userOf({ principal }: Acting): string {
+  if (principal.kind !== 'session') throw new Error('only people agree on plans')
+  return principal.userId
 }
 
 function missing(): never {
