@@ -108,6 +108,7 @@ const TABLE: Record<string, Row> = {
   'GET /account/verify-email': { answers: EVERYBODY },
   'GET /account/reset-password': { answers: EVERYBODY },
   'GET /account/forgot-password': { answers: EVERYBODY },
+  'GET /account/confirm-email-change': { answers: EVERYBODY },
   'GET /account.js': { answers: EVERYBODY },
   'POST /v1/auth/register': {
     answers: EVERYBODY.map(() => 202),
@@ -147,6 +148,21 @@ const TABLE: Record<string, Row> = {
       payload: { currentPassword: 'not the one', newPassword: 'long enough for anybody' },
       remoteAddress: newAddress(),
     }),
+  },
+  'DELETE /v1/me': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/email': {
+    answers: PEOPLE(422),
+    request: async () => ({
+      payload: { email: `${newId('usr')}@example.com`, password: 'not the one' },
+      remoteAddress: newAddress(),
+    }),
+  },
+  'POST /v1/auth/confirm-email-change': {
+    answers: EVERYBODY.map(() => 422),
+    request: async () => ({ payload: { token: 'x'.repeat(43) }, remoteAddress: newAddress() }),
   },
   'GET /v1/me/sessions': { answers: PEOPLE() },
   'DELETE /v1/me/sessions/:sessionId': {

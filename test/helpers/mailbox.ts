@@ -30,13 +30,16 @@ export async function startTestMailbox(t: Test) {
   const address = server.address()
   const port = typeof address === 'object' && address ? address.port : 0
   const to = (email: string) => mails.filter((mail) => mail.to.toLowerCase() === email.toLowerCase())
+  const about = (email: string, subject: RegExp) => to(email).filter((mail) => subject.test(mail.subject))
   return {
     url: `smtp://127.0.0.1:${port}`,
     mails,
     to,
     state,
-    /** The n-th mail to an address, when it is there. */
-    next: (email: string, count = 1) => eventually(`mail ${count} to ${email}`, async () => to(email)[count - 1]),
+    about,
+    /** The n-th mail to an address, of those about one subject where it is given, when it is there. */
+    next: (email: string, count = 1, subject = /./) =>
+      eventually(`mail ${count} to ${email}`, async () => about(email, subject)[count - 1]),
   }
 }
 

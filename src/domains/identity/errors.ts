@@ -6,3 +6,11 @@ export const tooManyAttempts = defineProblem('identity.too_many_attempts', 429, 
 export const csrfMismatch = defineProblem('auth.csrf_token_invalid', 403, 'The csrf token is missing or wrong')
 export const sessionNotFound = defineProblem('identity.session_not_found', 404, 'Not found')
 export const linkNotValid = defineProblem('identity.link_not_valid', 422, 'The link is not valid')
+
+/** Of every link that does nothing, whatever the reason. */
+export const usedOrExpired = () =>
+  linkNotValid('Ask for a new link.', {
+    errors: [
+      { path: '/token', message: 'is of no link that can still be used: it was used, is too old or was never sent' },
+    ],
+  })

@@ -6,5 +6,15 @@ export const SESSIONS_ENDED = 'sessions.ended'
 export const REFRESH_TOKEN_REUSED = 'sessions.refresh_token_reused'
 /** Somebody asked for an account; the payload is `{ proofId }`. */
 export const REGISTRATION_REQUESTED = 'identity.registration_requested'
+/** An account was made; the payload is `{ userId }`. */
+export const ACCOUNT_MADE = 'identity.account_made'
+/** Somebody signed in where they never did before; the payload is `{ userId, sessionId }`. */
+export const NEW_DEVICE = 'identity.new_device'
+/** A person has a new password; the payload is `{ userId }`. */
+export const PASSWORD_CHANGED = 'identity.password_changed'
+/** A person wants another address; the payload is `{ proofId }`. */
+export const EMAIL_CHANGE_REQUESTED = 'identity.email_change_requested'
+/** A person has another address; the payload is `{ userId, email }` with the address before. */
+export const EMAIL_CHANGED = 'identity.email_changed'
 /** Somebody asked for a new password; the payload is `{ proofId }`. */
 export const PASSWORD_RESET_REQUESTED = 'identity.password_reset_requested'

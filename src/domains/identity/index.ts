@@ -4,13 +4,19 @@ import type { Config } from '../../config.ts'
 import type { Principal } from '../../http/access.ts'
 import { requireSameOrigin } from '../../http/same-origin.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
+import { createAsk } from './accounts/ask.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
 import { createAttempts } from './attempts.ts'
 import { createCsrf } from './csrf.ts'
+import { deletionRoutes } from './deletion/routes.ts'
+import { createDeletionService } from './deletion/service.ts'
+import { emailChangeRoutes } from './email-change/routes.ts'
+import { createEmailChangeService } from './email-change/service.ts'
 import { SESSIONS_ENDED } from './fact-kinds.ts'
 import { createMailTokens } from './mail-token.ts'
 import { accountPages } from './pages/routes.ts'
+import { createPasswordCheck } from './password-check.ts'
 import { createPasswords } from './passwords.ts'
 import { identityRoutes } from './routes.ts'
 import { createIdentityService } from './service.ts'
@@ -33,20 +39,19 @@ export function openIdentity(
 ) {
   const { postgres } = app
   const tokens = createTokens(app.jwt)
-  const sessions = createSessionsService({
-    postgres,
-    tokens,
-    csrf: createCsrf(config.http.jwtSecret),
-    signInLog: createSignInLog(organizations),
-  })
+  const signInLog = createSignInLog(organizations)
+  const sessions = createSessionsService({ postgres, tokens, csrf: createCsrf(config.http.jwtSecret), signInLog })
   const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
-  const dependencies = { postgres, organizations, sessions, passwords, attempts }
-  const mailTokens = createMailTokens(config.http.jwtSecret)
+  const checkPassword = createPasswordCheck({ postgres, passwords, attempts })
+  const ask = createAsk({ postgres, mailTokens: createMailTokens(config.http.jwtSecret) })
+  const dependencies = { postgres, organizations, sessions, passwords, attempts, checkPassword, signInLog, ask }
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {
     sessions,
-    accounts: createAccountsService({ ...dependencies, mailTokens }),
+    accounts: createAccountsService(dependencies),
     identity: createIdentityService(dependencies),
+    emailChange: createEmailChangeService(dependencies),
+    deleteAccount: createDeletionService(dependencies),
     issueViewer: tokens.issueViewer,
 
     /** Resolves an access token; throws 401 for one that is not good, and for one whose session is over. */
@@ -69,6 +74,8 @@ const identityPlugin: FastifyPluginAsync<{ config: Config; identity: Identity }>
   await app.register(identityRoutes, { ...shared, identity: options.identity.identity })
   await app.register(accountPages)
   await app.register(accountRoutes, { accounts: options.identity.accounts })
+  await app.register(emailChangeRoutes, { emailChange: options.identity.emailChange })
+  await app.register(deletionRoutes, { ...shared, deleteAccount: options.identity.deleteAccount })
   await app.register(sessionRoutes, {
     ...shared,
     sessions: options.identity.sessions,

@@ -78,7 +78,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox<IdentityRouteOptions> = a
       },
     },
     async (request, reply) => {
-      await identity.changePassword(personOf(request), request.body, request.ip)
+      await identity.changePassword(personOf(request), request.body, deviceOf(request))
       return reply.code(204).send(null)
     },
   )

@@ -38,6 +38,13 @@ export const CheckYourMail = Type.Object(
   { description: 'The rest is in the mail.', examples: [{ status: 'check_your_mail' }] },
 )
 
+export const CHECK_YOUR_MAIL = { status: 'check_your_mail' } as const
+
+export const OwnPassword = Type.Object(
+  { password: Type.String({ minLength: 1, maxLength: 128, description: 'The password of the account.' }) },
+  { additionalProperties: false },
+)
+
 export const PasswordChange = Type.Object(
   { currentPassword: Type.String({ minLength: 1, maxLength: 128 }), newPassword: NewPassword },
   { additionalProperties: false },

@@ -1,11 +1,16 @@
+import { append, NO_ORGANIZATION } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../infra/postgres.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
+import { deleteProofsOfUser } from './accounts/store.ts'
 import type { Attempts } from './attempts.ts'
 import type { Device } from './device.ts'
-import { wrongCredentials, wrongPassword } from './errors.ts'
+import { wrongCredentials } from './errors.ts'
+import { PASSWORD_CHANGED } from './fact-kinds.ts'
+import { notYourPassword, type PasswordCheck } from './password-check.ts'
 import { assertHardToGuess } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
-import { findUser, findUserByEmail, findUserWithPassword, writePasswordHash } from './store.ts'
+import type { SignInLog } from './sign-in-log.ts'
+import { findUser, findUserByEmail, writePasswordHash } from './store.ts'
 import type { Grant } from './tokens.ts'
 
 export type IdentityService = ReturnType<typeof createIdentityService>
@@ -15,6 +20,8 @@ interface Dependencies {
   organizations: OrganizationsService
   passwords: Passwords
   attempts: Attempts
+  checkPassword: PasswordCheck
+  signInLog: SignInLog
   sessions: {
     start: (userId: string, device: Device, before: (tx: SystemTx) => Promise<void>) => Promise<Grant>
     endWithin: (tx: SystemTx, userId: string, which: { except: string }, endedBy: 'password') => Promise<string[]>
@@ -23,7 +30,7 @@ interface Dependencies {
 }
 
 export function createIdentityService(dependencies: Dependencies) {
-  const { postgres, organizations, passwords, attempts, sessions } = dependencies
+  const { postgres, organizations, passwords, attempts, checkPassword, signInLog, sessions } = dependencies
 
   return {
     /** Begins a session. Unknown addresses and wrong passwords get the same answer, after the same work. */
@@ -45,20 +52,21 @@ export function createIdentityService(dependencies: Dependencies) {
     async changePassword(
       person: { userId: string; sessionId: string },
       { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
-      ip: string,
+      device: Device,
     ): Promise<void> {
       const { userId, sessionId } = person
-      await attempts.begin(userId, ip)
-      const user = await postgres.withSystem((tx) => findUserWithPassword(tx, userId))
-      const before = user?.passwordHash
-      if (!user || !(await passwords.matches(currentPassword, before))) throw notTheCurrentPassword()
-      await attempts.succeeded(userId, ip)
+      const user = await checkPassword(userId, currentPassword, device.ip, '/currentPassword')
       await assertHardToGuess(newPassword, '/newPassword', user)
       const passwordHash = await passwords.hash(newPassword)
       const ended = await postgres.withSystem(async (tx) => {
         // Somebody else's change in between makes the password that was checked one of the past.
-        if (!(await writePasswordHash(tx, userId, passwordHash, before))) throw notTheCurrentPassword()
-        return sessions.endWithin(tx, userId, { except: sessionId }, 'password')
+        if (!(await writePasswordHash(tx, userId, passwordHash, user.passwordHash)))
+          throw notYourPassword('/currentPassword')
+        await deleteProofsOfUser(tx, userId)
+        const sessionIds = await sessions.endWithin(tx, userId, { except: sessionId }, 'password')
+        await append(tx, { organizationId: NO_ORGANIZATION, kind: PASSWORD_CHANGED, payload: { userId } })
+        await signInLog(tx, userId, device, { action: 'account.password_changed', after: { by: 'person' } })
+        return sessionIds
       })
       sessions.forget(ended)
     },
@@ -72,7 +80,3 @@ export function createIdentityService(dependencies: Dependencies) {
 }
 
 const noSuchAccount = () => wrongCredentials('There is no account with this email and password.')
-const notTheCurrentPassword = () =>
-  wrongPassword('The password was not changed.', {
-    errors: [{ path: '/currentPassword', message: 'is not your password' }],
-  })

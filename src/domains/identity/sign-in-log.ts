@@ -5,19 +5,33 @@ import type { Device } from './device.ts'
 
 export type SignInLog = ReturnType<typeof createSignInLog>
 
-/** Tells every organization of a person how they come and go. Belongs at the end of a transaction, as `record` does. */
+/** What a person did, or what was tried in their name. */
+interface Happening {
+  action: string
+  /** Left out of what concerns the account and no session of it. */
+  sessionId?: string
+  before?: Record<string, unknown>
+  after?: Record<string, unknown>
+  /** The organizations to tell where the person has just left them. */
+  organizationIds?: readonly string[]
+}
+
+/**
+ * Tells every organization of a person how they come and go, and what becomes of their account. Belongs at the end of a transaction, as
+ * `record` does.
+ */
 export function createSignInLog(organizations: OrganizationsService) {
-  return async (
-    tx: SystemTx,
-    userId: string,
-    { ip, userAgent }: Device,
-    act: { action: string; sessionId: string; after?: Record<string, unknown> },
-  ): Promise<void> => {
-    const { action, sessionId, after } = act
-    const by = { principal: { kind: 'session', userId, sessionId, expiresAtMs: 0 }, ip, userAgent } as const
-    const target = { kind: 'session', id: sessionId }
-    for (const organizationId of await organizations.organizationIdsOf(tx, userId)) {
-      await record(tx, { organizationId, by, action, target, ...(after && { after }) })
+  return async (tx: SystemTx, userId: string, { ip, userAgent }: Device, happening: Happening): Promise<void> => {
+    const { action, sessionId, before, after, organizationIds } = happening
+    const by = {
+      principal: { kind: 'session', userId, sessionId: sessionId ?? '', expiresAtMs: 0 },
+      ip,
+      userAgent,
+    } as const
+    const target = sessionId ? { kind: 'session', id: sessionId } : { kind: 'user', id: userId }
+    const act = { by, action, target, ...(before && { before }), ...(after && { after }) }
+    for (const organizationId of organizationIds ?? (await organizations.organizationIdsOf(tx, userId))) {
+      await record(tx, { organizationId, ...act })
     }
   }
 }

@@ -9,7 +9,7 @@ export async function findUserByEmail(tx: SystemTx, email: string) {
 
 export async function findUser(tx: SystemTx, id: string) {
   const [user] = await tx
-    .select({ id: users.id, email: users.email, name: users.name })
+    .select({ id: users.id, email: users.email, name: users.name, createdAt: users.createdAt })
     .from(users)
     .where(eq(users.id, id))
   return user

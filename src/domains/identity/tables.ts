@@ -49,7 +49,7 @@ export const sessions = pgTable(
     /** When it ends however much it is used. */
     expiresAt: at('expires_at').notNull(),
     endedAt: at('ended_at'),
-    endedBy: text('ended_by', { enum: ['logout', 'revocation', 'password', 'reuse'] }),
+    endedBy: text('ended_by', { enum: ['logout', 'revocation', 'password', 'reuse', 'deletion'] }),
     ip: text(),
     userAgent: text('user_agent'),
   },
@@ -80,7 +80,7 @@ export const mailboxProofs = pgTable(
   'mailbox_proofs',
   {
     id: text().primaryKey(),
-    purpose: text({ enum: ['registration', 'password_reset'] }).notNull(),
+    purpose: text({ enum: ['registration', 'password_reset', 'email_change'] }).notNull(),
     email: text().notNull(),
     tokenHash: text('token_hash').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
@@ -89,8 +89,11 @@ export const mailboxProofs = pgTable(
     name: text(),
     passwordHash: text('password_hash'),
     organizationName: text('organization_name'),
+    /** Whose address is to be another, of an email change. */
+    userId: text('user_id').references(() => users.id, { onDelete: 'cascade' }),
   },
   (table) => [
+    index('mailbox_proofs_user').on(table.userId),
     uniqueIndex('mailbox_proofs_token').on(table.tokenHash),
     index('mailbox_proofs_email').on(sql`lower(${table.email})`),
     systemOnly(),

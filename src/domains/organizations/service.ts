@@ -2,6 +2,7 @@ import { forbidden } from '../../errors.ts'
 import type { OrganizationScope, Permission, Principal } from '../../http/access.ts'
 import { newId } from '../../ids.ts'
 import type { Postgres, SystemTx } from '../../infra/postgres.ts'
+import { leaveAll } from './departure.ts'
 import { noSuchOrganization } from './errors.ts'
 import type { Alone } from './manages.ts'
 import { mayDo, type OrganizationRole, ROLE_PERMISSIONS } from './roles.ts'
@@ -70,6 +71,9 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
 
     /** Makes an organization with its owner, inside a transaction of the caller's. */
     found,
+
+    /** See departure.ts. */
+    leaveAll,
 
     async create(name: string, ownerId: string): Promise<Organization> {
       return toOrganization(await postgres.withSystem((tx) => found(tx, name, ownerId)), 'owner')

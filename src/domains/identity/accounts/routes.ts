@@ -2,10 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { perAddress } from '../../../http/limits.ts'
 import { problemResponses } from '../../../http/schemas.ts'
-import { CheckYourMail, EmailVerification, ForgottenPassword, PasswordReset, Registration } from '../schemas.ts'
+import { deviceOf } from '../person.ts'
+import {
+  CHECK_YOUR_MAIL,
+  CheckYourMail,
+  EmailVerification,
+  ForgottenPassword,
+  PasswordReset,
+  Registration,
+} from '../schemas.ts'
 import type { AccountsService } from './service.ts'
-
-const CHECK_YOUR_MAIL = { status: 'check_your_mail' } as const
 
 export const accountRoutes: FastifyPluginAsyncTypebox<{ accounts: AccountsService }> = async (app, { accounts }) => {
   app.post(
@@ -88,7 +94,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<{ accounts: AccountsServic
       },
     },
     async (request, reply) => {
-      await accounts.resetPassword(request.body.token, request.body.password, request.ip)
+      await accounts.resetPassword(request.body.token, request.body.password, deviceOf(request))
       return reply.code(204).send(null)
     },
   )

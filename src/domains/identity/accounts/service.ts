@@ -3,14 +3,16 @@ import { append, NO_ORGANIZATION } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import type { OrganizationsService } from '../../organizations/index.ts'
 import type { Attempts } from '../attempts.ts'
-import { linkNotValid } from '../errors.ts'
-import { PASSWORD_RESET_REQUESTED, REGISTRATION_REQUESTED } from '../fact-kinds.ts'
-import type { MailTokens } from '../mail-token.ts'
+import type { Device } from '../device.ts'
+import { usedOrExpired } from '../errors.ts'
+import { ACCOUNT_MADE, PASSWORD_CHANGED, PASSWORD_RESET_REQUESTED, REGISTRATION_REQUESTED } from '../fact-kinds.ts'
 import { assertHardToGuess } from '../password-rules.ts'
 import type { Passwords } from '../passwords.ts'
 import { hashToken } from '../refresh-token.ts'
 import type { Registration } from '../schemas.ts'
+import type { SignInLog } from '../sign-in-log.ts'
 import { findUserByEmail } from '../store.ts'
+import type { Ask } from './ask.ts'
 import * as store from './store.ts'
 
 const VERIFICATION_TTL_MS = 24 * 3_600_000
@@ -23,7 +25,8 @@ interface Dependencies {
   organizations: OrganizationsService
   passwords: Passwords
   attempts: Attempts
-  mailTokens: MailTokens
+  ask: Ask
+  signInLog: SignInLog
   sessions: {
     endWithin: (tx: SystemTx, userId: string, which: 'all', endedBy: 'password') => Promise<string[]>
     forget: (sessionIds: readonly string[]) => void
@@ -35,19 +38,7 @@ interface Dependencies {
  * does the same work for every address, and only the mail, which its owner reads, depends on whether there is an account.
  */
 export function createAccountsService(dependencies: Dependencies) {
-  const { postgres, organizations, passwords, attempts, mailTokens, sessions } = dependencies
-
-  type Asked = Omit<Parameters<typeof store.insertProof>[1], 'id' | 'tokenHash' | 'expiresAt'>
-
-  /** Writes down what was asked for and has it mailed, in one step. */
-  async function ask(proof: Asked, kind: string, ttlMs: number): Promise<void> {
-    const id = newId('prf')
-    const tokenHash = hashToken(mailTokens.tokenOf(id))
-    await postgres.withSystem(async (tx) => {
-      await store.insertProof(tx, { ...proof, id, tokenHash, expiresAt: new Date(Date.now() + ttlMs) })
-      await append(tx, { organizationId: NO_ORGANIZATION, kind, payload: { proofId: id } })
-    })
-  }
+  const { postgres, organizations, passwords, attempts, ask, signInLog, sessions } = dependencies
 
   return {
     /** Asks for an account. It is made by `verifyEmail`, so that nobody can occupy an address that they cannot read. */
@@ -68,6 +59,7 @@ export function createAccountsService(dependencies: Dependencies) {
         if (!(await store.insertUser(tx, { id, email, name: name ?? email, passwordHash }))) throw usedOrExpired()
         if (organizationName !== null) await organizations.found(tx, organizationName, id)
         await store.deleteProofsOf(tx, 'registration', email)
+        await append(tx, { organizationId: NO_ORGANIZATION, kind: ACCOUNT_MADE, payload: { userId: id } })
       })
     },
 
@@ -77,7 +69,7 @@ export function createAccountsService(dependencies: Dependencies) {
     },
 
     /** Sets a new password and ends every session: whoever knew the old one is out. Nobody is signed in by it. */
-    async resetPassword(token: string, password: string, ip: string): Promise<void> {
+    async resetPassword(token: string, password: string, device: Device): Promise<void> {
       const tokenHash = hashToken(token)
       // Asked before the password is hashed, which is what a guess would want to make us do.
       const owner = await postgres.withSystem(async (tx) => {
@@ -93,19 +85,16 @@ export function createAccountsService(dependencies: Dependencies) {
         if (!user) throw usedOrExpired()
         await store.replacePasswordHash(tx, user.id, passwordHash)
         await store.deleteProofsOf(tx, 'password_reset', user.email)
-        return { user, ended: await sessions.endWithin(tx, user.id, 'all', 'password') }
+        await store.deleteProofsOfUser(tx, user.id)
+        const ended = await sessions.endWithin(tx, user.id, 'all', 'password')
+        await append(tx, { organizationId: NO_ORGANIZATION, kind: PASSWORD_CHANGED, payload: { userId: user.id } })
+        await signInLog(tx, user.id, device, { action: 'account.password_changed', after: { by: 'link' } })
+        return { user, ended }
       })
       sessions.forget(ended)
-      await attempts.succeeded(user.email, ip).catch(() => {
+      await attempts.succeeded(user.email, device.ip).catch(() => {
         // The password is set, and the pause that this would have ended ends by itself.
       })
     },
   }
 }
-
-const usedOrExpired = () =>
-  linkNotValid('Ask for a new link.', {
-    errors: [
-      { path: '/token', message: 'is of no link that can still be used: it was used, is too old or was never sent' },
-    ],
-  })

@@ -46,6 +46,11 @@ export async function deleteProofsOf(tx: SystemTx, purpose: Purpose, email: stri
   await tx.delete(mailboxProofs).where(and(ofAddress, eq(mailboxProofs.purpose, purpose)))
 }
 
+/** The links that would change the address of a person. */
+export async function deleteProofsOfUser(tx: SystemTx, userId: string): Promise<void> {
+  await tx.delete(mailboxProofs).where(eq(mailboxProofs.userId, userId))
+}
+
 /** How many links were asked for the same address before this one, since a time. */
 export async function countProofsBefore(tx: SystemTx, { id, email }: ProofRow, since: Date): Promise<number> {
   const ofAddress = sql`lower(${mailboxProofs.email}) = lower(${email})`

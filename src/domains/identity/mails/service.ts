@@ -3,10 +3,20 @@ import type { Fact } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import { countProofsBefore, deleteProof, findProof } from '../accounts/store.ts'
 import { deviceName } from '../device.ts'
-import { PASSWORD_RESET_REQUESTED, REFRESH_TOKEN_REUSED, REGISTRATION_REQUESTED } from '../fact-kinds.ts'
+import {
+  ACCOUNT_MADE,
+  EMAIL_CHANGE_REQUESTED,
+  EMAIL_CHANGED,
+  NEW_DEVICE,
+  PASSWORD_CHANGED,
+  PASSWORD_RESET_REQUESTED,
+  REFRESH_TOKEN_REUSED,
+  REGISTRATION_REQUESTED,
+} from '../fact-kinds.ts'
 import type { MailTokens } from '../mail-token.ts'
 import { findSession } from '../sessions/store.ts'
 import { findUser, findUserByEmail } from '../store.ts'
+import * as notices from './notices.ts'
 import { addressTakenMail, passwordResetMail, render, reuseAlarmMail, verificationMail } from './templates.ts'
 
 /** What a job is told: which fact, and what it says. */
@@ -65,10 +75,52 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     return render(user.email, reuseAlarmMail(user.name, device, linkTo('forgot-password')))
   }
 
+  async function emailChange(tx: SystemTx, fact: MailFact): Promise<Mail | undefined> {
+    const proof = await proofOf(tx, fact)
+    const asking = proof?.userId && (await findUser(tx, proof.userId))
+    if (!proof || !asking) return undefined
+    const owner = await findUserByEmail(tx, proof.email)
+    const isFree = !owner || owner.id === asking.id
+    if (isFree)
+      return render(proof.email, notices.emailChangeMail(asking.name, linkTo('confirm-email-change', proof.id)))
+    await deleteProof(tx, proof.id)
+    return render(owner.email, notices.addressWantedMail(owner.name))
+  }
+
+  /** Goes to the address that the account had, whose owner may not know of it. */
+  async function emailChanged(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    return user && render(String(payload.email), notices.emailChangedMail(user.name))
+  }
+
+  async function passwordChanged(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    return user && render(user.email, notices.passwordChangedMail(user.name, linkTo('forgot-password')))
+  }
+
+  async function welcome(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    return user && render(user.email, notices.welcomeMail(user.name, new URL('/', publicUrl).href))
+  }
+
+  async function newDevice(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    const session = await findSession(tx, String(payload.sessionId))
+    if (!user || !session) return undefined
+    const device = deviceName(session.userAgent) ?? 'an unknown device'
+    const seen = { device, ip: session.ip ?? 'unknown', at: session.createdAt }
+    return render(user.email, notices.newDeviceMail(user.name, seen, linkTo('forgot-password')))
+  }
+
   const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {
     [REGISTRATION_REQUESTED]: registration,
     [PASSWORD_RESET_REQUESTED]: passwordReset,
     [REFRESH_TOKEN_REUSED]: reuseAlarm,
+    [EMAIL_CHANGE_REQUESTED]: emailChange,
+    [EMAIL_CHANGED]: emailChanged,
+    [PASSWORD_CHANGED]: passwordChanged,
+    [ACCOUNT_MADE]: welcome,
+    [NEW_DEVICE]: newDevice,
   }
 
   return {

@@ -1,6 +1,6 @@
 import type { Mail } from '../../../infra/mail.ts'
 
-interface Content {
+export interface Content {
   subject: string
   /** Paragraphs of plain text. */
   before: string[]
@@ -8,7 +8,7 @@ interface Content {
   after: string[]
 }
 
-const GREETING = (name: string) => `Hello ${name},`
+export const GREETING = (name: string) => `Hello ${name},`
 
 export const verificationMail = (name: string, url: string): Content => ({
   subject: 'Confirm your address',

@@ -5,6 +5,7 @@ history.replaceState(null, '', location.pathname)
 const DONE = {
   'verify-email': 'The account is there. You can sign in now.',
   'reset-password': 'The new password is set, and you are signed out everywhere. You can sign in with it now.',
+  'confirm-email-change': 'The new address is set. Sign in with it from now on.',
   'forgot-password': 'If the address has an account, a link is on its way to it. It works for 30 minutes.',
 }
 

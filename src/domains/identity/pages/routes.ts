@@ -5,7 +5,7 @@ const asset = (name: string) => readFileSync(new URL(name, import.meta.url), 'ut
 const PAGE = asset('account.html')
 const SCRIPT = asset('account.js')
 /** The pages that mailed links lead to; each posts to the route of the same name. */
-const ACTIONS = ['verify-email', 'reset-password', 'forgot-password']
+const ACTIONS = ['verify-email', 'reset-password', 'forgot-password', 'confirm-email-change']
 
 export const accountPages: FastifyPluginAsync = async (app) => {
   for (const action of ACTIONS) {

@@ -6,11 +6,12 @@ import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import type { Csrf } from '../csrf.ts'
 import { type Device, deviceName } from '../device.ts'
 import { csrfMismatch, sessionNotFound } from '../errors.ts'
-import { REFRESH_TOKEN_REUSED, SESSIONS_ENDED } from '../fact-kinds.ts'
+import { NEW_DEVICE, REFRESH_TOKEN_REUSED, SESSIONS_ENDED } from '../fact-kinds.ts'
 import { hashToken, isWellFormedToken, newRefreshToken, newSuccessorSalt, successorOf } from '../refresh-token.ts'
 import type { Session } from '../schemas.ts'
 import type { SignInLog } from '../sign-in-log.ts'
 import type { Grant, Tokens } from '../tokens.ts'
+import { isNewDevice } from './new-device.ts'
 import * as store from './store.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -136,8 +137,13 @@ export function createSessionsService({ postgres, tokens, csrf, signInLog }: Dep
       const refreshToken = newRefreshToken()
       await postgres.withSystem(async (tx) => {
         await before(tx)
+        const isNew = await isNewDevice(tx, userId, device)
         await store.insertSession(tx, { ...session, ip, userAgent: userAgent?.slice(0, USER_AGENT_MAX) ?? null })
         await store.insertRefreshToken(tx, hashToken(refreshToken), session.id)
+        if (isNew) {
+          const payload = { userId, sessionId: session.id }
+          await append(tx, { organizationId: NO_ORGANIZATION, kind: NEW_DEVICE, payload })
+        }
         await signInLog(tx, userId, device, { action: 'session.started', sessionId: session.id })
       })
       return grant(session, refreshToken)

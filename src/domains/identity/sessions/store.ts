@@ -43,6 +43,14 @@ export async function findSessionIdOfToken(tx: SystemTx, hash: string): Promise<
   return token?.sessionId
 }
 
+/** Where a person has signed in, as far back as sessions are kept. */
+export function listOrigins(tx: SystemTx, userId: string) {
+  return tx
+    .selectDistinct({ ip: sessions.ip, userAgent: sessions.userAgent })
+    .from(sessions)
+    .where(eq(sessions.userId, userId))
+}
+
 export async function touchSession(tx: SystemTx, id: string): Promise<void> {
   await tx.update(sessions).set({ lastSeenAt: sql`clock_timestamp()` }).where(eq(sessions.id, id))
 }
