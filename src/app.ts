@@ -133,7 +133,10 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(audit)
     await scope.register(billing, { catalog: createCatalogService(app) })
-    await scope.register(organizations, { organizations: organizationsService })
+    await scope.register(organizations, {
+      organizations: organizationsService,
+      invitationTokenOf: people.mailTokens.tokenOf,
+    })
     await scope.register(projects, { projects: projectsService })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })

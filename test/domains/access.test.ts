@@ -109,6 +109,7 @@ const TABLE: Record<string, Row> = {
   'GET /account/reset-password': { answers: EVERYBODY },
   'GET /account/forgot-password': { answers: EVERYBODY },
   'GET /account/confirm-email-change': { answers: EVERYBODY },
+  'GET /account/accept-invitation': { answers: EVERYBODY },
   'GET /account.js': { answers: EVERYBODY },
   'POST /v1/auth/register': {
     answers: EVERYBODY.map(() => 202),
@@ -182,6 +183,34 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ ...(await aMember()), payload: { role: 'analyst' } }),
   },
   [`DELETE ${ORGANIZATION}/members/:userId`]: { answers: MANAGERS(204), request: () => aMember() },
+  [`POST ${ORGANIZATION}/transfer`]: {
+    answers: MANAGERS().with(COLUMNS.indexOf('admin'), 403),
+    request: async () => ({ payload: { userId: await addMember(app, alpha, 'viewer') } }),
+    endsSession: true,
+  },
+  [`GET ${ORGANIZATION}/invitations`]: { answers: MEMBERS() },
+  [`POST ${ORGANIZATION}/invitations`]: {
+    answers: MANAGERS(201),
+    request: async () => ({
+      payload: { email: `${newId('usr')}@example.com`, role: 'viewer' },
+      remoteAddress: newAddress(),
+    }),
+  },
+  [`POST ${ORGANIZATION}/invitations/:invitationId/resend`]: {
+    answers: MANAGERS(),
+    request: async () => ({ url: `${await anInvitation()}/resend`, remoteAddress: newAddress() }),
+  },
+  [`DELETE ${ORGANIZATION}/invitations/:invitationId`]: {
+    answers: MANAGERS(204),
+    request: async () => ({ url: await anInvitation() }),
+  },
+  'POST /v1/invitations/accept': {
+    answers: PEOPLE(404),
+    request: async () => ({ payload: { token: 'x'.repeat(43) }, remoteAddress: newAddress() }),
+  },
+  'GET /v1/me/invitations': { answers: PEOPLE() },
+  [`GET ${ORGANIZATION}/audit-log`]: { answers: MANAGERS() },
+  [`GET ${ORGANIZATION}/audit-log/export`]: { answers: MANAGERS() },
   [`GET ${ORGANIZATION}/projects`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/projects`]: {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
@@ -285,6 +314,15 @@ async function aMember() {
   return { url: `/v1/organizations/${alpha.organizationId}/members/${await addMember(app, alpha, 'viewer')}` }
 }
 
+/** The address of an invitation that is there to be changed. */
+async function anInvitation(): Promise<string> {
+  const url = `/v1/organizations/${alpha.organizationId}/invitations`
+  const payload = { email: `${newId('usr')}@example.com`, role: 'viewer' }
+  const request = { method: 'POST', url, payload, remoteAddress: newAddress() } as const
+  const made = await app.inject(authorized(sessionOf(app, alpha.userId), request))
+  return `${url}/${made.json().id}`
+}
+
 /** About an event of the plan that is there; one that is taken out is put in again first. */
 function planTable(): Record<string, Row> {
   const readable = { permission: 'tracking_plan:read', answers: PLAN_READERS } as const
@@ -365,6 +403,7 @@ async function requestOf(
     .replace(':organizationId', organizationId)
     .replace(':keyId', newId('key'))
     .replace(':userId', newId('usr'))
+    .replace(':invitationId', newId('ivt'))
     .replace(':version', '1')
   const { url: own, ...rest } = (await TABLE[route]?.request?.()) ?? {}
   return { method, url: organizationId === alpha.organizationId && own ? own : url, ...rest } as InjectOptions
@@ -376,7 +415,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|identity\.session_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|identity\.session_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

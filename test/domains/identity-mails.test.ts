@@ -30,7 +30,13 @@ t.test('a link leads to the configured address, whatever the request calls this 
 })
 
 t.test('the pages that links lead to are there', async (t) => {
-  for (const page of ['verify-email', 'reset-password', 'forgot-password', 'confirm-email-change']) {
+  for (const page of [
+    'verify-email',
+    'reset-password',
+    'forgot-password',
+    'confirm-email-change',
+    'accept-invitation',
+  ]) {
     const answer = await app.inject({ url: `/account/${page}` })
     t.match(answer.body, `<form id="${page}"`)
   }

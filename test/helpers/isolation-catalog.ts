@@ -1,7 +1,7 @@
 import type pg from 'pg'
 
 /** Unique without the organization, and why that tells a tenant nothing about another: the values cannot be guessed. */
-const UNGUESSABLE_INDEXES = ['projects_id', 'api_keys_hash']
+const UNGUESSABLE_INDEXES = ['projects_id', 'api_keys_hash', 'invitations_token']
 
 /** Tables outside the organizations, with the columns of them that a tenant transaction may read. */
 const GLOBAL_TABLES = { users: ['id', 'email', 'name', 'created_at'] }

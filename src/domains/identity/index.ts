@@ -43,7 +43,8 @@ export function openIdentity(
   const sessions = createSessionsService({ postgres, tokens, csrf: createCsrf(config.http.jwtSecret), signInLog })
   const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
   const checkPassword = createPasswordCheck({ postgres, passwords, attempts })
-  const ask = createAsk({ postgres, mailTokens: createMailTokens(config.http.jwtSecret) })
+  const mailTokens = createMailTokens(config.http.jwtSecret)
+  const ask = createAsk({ postgres, mailTokens })
   const dependencies = { postgres, organizations, sessions, passwords, attempts, checkPassword, signInLog, ask }
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {
@@ -53,6 +54,7 @@ export function openIdentity(
     emailChange: createEmailChangeService(dependencies),
     deleteAccount: createDeletionService(dependencies),
     issueViewer: tokens.issueViewer,
+    mailTokens,
 
     /** Resolves an access token; throws 401 for one that is not good, and for one whose session is over. */
     async authenticate(token: string): Promise<Principal> {

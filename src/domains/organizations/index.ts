@@ -1,18 +1,32 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { invitationRoutes, receivedRoutes } from './invitations/routes.ts'
+import { createInvitationsService } from './invitations/service.ts'
 import { memberRoutes } from './members/routes.ts'
 import { createMembersService } from './members/service.ts'
 import { organizationRoutes } from './routes.ts'
 import type { OrganizationsService } from './service.ts'
 
-export { MEMBERSHIP_ENDED } from './fact-kinds.ts'
+export { INVITED, KEYS_SWITCHED, MEMBERSHIP_ENDED } from './fact-kinds.ts'
+export { invitationToMail } from './invitations/service.ts'
 export { ROLE_PERMISSIONS } from './roles.ts'
 export { createOrganizationsService, type OrganizationsService } from './service.ts'
 
+interface OrganizationsOptions {
+  organizations: OrganizationsService
+  /** Makes the token of an invitation's link of its id. */
+  invitationTokenOf: (invitationId: string) => string
+}
+
 /** Organizations and who belongs to them. */
-const organizationsPlugin: FastifyPluginAsync<{ organizations: OrganizationsService }> = async (app, options) => {
-  await app.register(organizationRoutes, options)
+const organizationsPlugin: FastifyPluginAsync<OrganizationsOptions> = async (app, options) => {
+  const { postgres } = app
+  const { organizations, invitationTokenOf: tokenOf } = options
+  await app.register(organizationRoutes, { organizations })
   await app.register(memberRoutes, {
-    members: createMembersService({ postgres: app.postgres, alone: options.organizations.alone }),
+    members: createMembersService({ postgres, alone: organizations.alone }),
   })
+  const invitations = createInvitationsService({ postgres, organizations, tokenOf })
+  await app.register(invitationRoutes, { invitations })
+  await app.register(receivedRoutes, { invitations })
 }
 export default organizationsPlugin

@@ -17,3 +17,8 @@ export function assertManages(role: OrganizationRole, concerned: OrganizationRol
   if (!mayDo(role, 'members:write')) throw forbidden('Your role lacks the permission members:write.')
   if (rolesAbove(role).includes(concerned)) throw forbidden(`The role ${concerned} is above yours.`)
 }
+
+/** Throws 403 for everybody but an owner. */
+export function assertOwner(role: OrganizationRole): void {
+  if (role !== 'owner') throw forbidden('Only an owner may do this.')
+}

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { organizationScope } from '../../http/access.ts'
+import { actingOf } from '../../http/acting.ts'
 import { perAddress } from '../../http/limits.ts'
 import { personOf } from '../../http/person.ts'
 import { OrganizationParams, problemResponses } from '../../http/schemas.ts'
@@ -27,7 +28,7 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<OrganizationRouteOpti
       },
     },
     async (request, reply) =>
-      reply.code(201).send(await organizations.create(request.body.name, personOf(request).userId)),
+      reply.code(201).send(await organizations.create(request.body.name, personOf(request).userId, actingOf(request))),
   )
 
   app.get(
@@ -79,6 +80,6 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<OrganizationRouteOpti
         response: { 200: OrganizationSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
       },
     },
-    (request) => organizations.renameOrganization(organizationScope(request), request.body.name),
+    (request) => organizations.renameOrganization(organizationScope(request), request.body.name, actingOf(request)),
   )
 }

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { LimitQuery, OrganizationParams, PlainName } from '../../http/schemas.ts'
+import { Email, LimitQuery, OrganizationParams, PlainName } from '../../http/schemas.ts'
 import { ROLES } from './roles.ts'
 
 const ORGANIZATION_ID = 'org_01jd7z3k9qf8v0m4c2t6n5w1xy'
@@ -28,7 +28,13 @@ export const OrganizationInput = Type.Object(
 )
 export type OrganizationInput = Static<typeof OrganizationInput>
 
-const ORGANIZATION_EXAMPLE = { id: ORGANIZATION_ID, name: 'Acme', role: 'owner', createdAt: '2026-01-31T12:00:00.000Z' }
+const ORGANIZATION_EXAMPLE = {
+  id: ORGANIZATION_ID,
+  name: 'Acme',
+  role: 'owner',
+  createdAt: '2026-01-31T12:00:00.000Z',
+  deletesAt: null,
+}
 
 export const OrganizationSchema = Type.Object(
   {
@@ -36,6 +42,11 @@ export const OrganizationSchema = Type.Object(
     name: Type.String(),
     role: Type.Unsafe<Static<typeof Role>>({ ...Role, description: 'The role of whoever asks.' }),
     createdAt: Type.String({ format: 'date-time' }),
+    deletesAt: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'When it is deleted for good, if an owner has asked for that.',
+    }),
   },
   { description: 'The organization.', examples: [ORGANIZATION_EXAMPLE] },
 )
@@ -85,4 +96,97 @@ export const MemberPage = Type.Object(
 export const MemberChange = Type.Object(
   { role: Role },
   { additionalProperties: false, examples: [{ role: 'developer' }] },
+)
+
+export const Transfer = Type.Object(
+  { userId: MemberParams.properties.userId },
+  { additionalProperties: false, examples: [{ userId: MEMBER_EXAMPLE.userId }] },
+)
+
+export const Deletion = Type.Object(
+  {
+    name: Type.String({ maxLength: 100, description: 'The name of the organization, to be sure.', examples: ['Acme'] }),
+  },
+  { additionalProperties: false, examples: [{ name: 'Acme' }] },
+)
+
+export const InvitationInput = Type.Object(
+  { email: Email, role: Role },
+  { additionalProperties: false, examples: [{ email: 'ada@example.com', role: 'developer' }] },
+)
+export type InvitationInput = Static<typeof InvitationInput>
+
+export const InvitationParams = Type.Composite([
+  OrganizationParams,
+  Type.Object({
+    invitationId: Type.String({
+      pattern: '^ivt_[0-9a-z]{26}$',
+      description: 'Id of the invitation.',
+      examples: ['ivt_01jd7z3k9qf8v0m4c2t6n5w1xy'],
+    }),
+  }),
+])
+
+const INVITATION_EXAMPLE = {
+  id: 'ivt_01jd7z3k9qf8v0m4c2t6n5w1xy',
+  email: 'ada@example.com',
+  role: 'developer',
+  invitedBy: 'usr_01jd7z3k9qf8v0m4c2t6n5w1xy',
+  createdAt: '2026-01-31T12:00:00.000Z',
+  expiresAt: '2026-02-07T12:00:00.000Z',
+}
+
+export const InvitationSchema = Type.Object(
+  {
+    id: Type.String(),
+    email: Type.String(),
+    role: Role,
+    invitedBy: Type.String({ description: 'Id of the member who invites.' }),
+    createdAt: Type.String({ format: 'date-time' }),
+    expiresAt: Type.String({ format: 'date-time' }),
+  },
+  { description: 'The invitation.', examples: [INVITATION_EXAMPLE] },
+)
+export type Invitation = Static<typeof InvitationSchema>
+
+export const InvitationPage = Type.Object(
+  { data: Type.Array(InvitationSchema), nextCursor: NextCursor },
+  { description: 'One page of invitations.', examples: [{ data: [INVITATION_EXAMPLE], nextCursor: null }] },
+)
+
+export const Acceptance = Type.Object(
+  { token: Type.String({ pattern: '^[\\w-]{43}$', description: 'What the mailed link has after `#token=`.' }) },
+  { additionalProperties: false },
+)
+
+export const ReceivedInvitation = Type.Object({
+  id: Type.String(),
+  organizationId: Type.String(),
+  organizationName: Type.String(),
+  inviterName: Type.String({ description: 'Who invites.' }),
+  role: Role,
+  expiresAt: Type.String({ format: 'date-time' }),
+})
+export type ReceivedInvitation = Static<typeof ReceivedInvitation>
+
+export const ReceivedInvitationPage = Type.Object(
+  { data: Type.Array(ReceivedInvitation), nextCursor: NextCursor },
+  {
+    description: 'One page of invitations to you.',
+    examples: [
+      {
+        data: [
+          {
+            id: INVITATION_EXAMPLE.id,
+            organizationId: 'org_01jd7z3k9qf8v0m4c2t6n5w1xy',
+            organizationName: 'Acme',
+            inviterName: 'Grace',
+            role: 'developer',
+            expiresAt: INVITATION_EXAMPLE.expiresAt,
+          },
+        ],
+        nextCursor: null,
+      },
+    ],
+  },
 )

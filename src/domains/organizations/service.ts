@@ -1,7 +1,9 @@
 import { forbidden } from '../../errors.ts'
 import type { OrganizationScope, Permission, Principal } from '../../http/access.ts'
+import type { Acting } from '../../http/acting.ts'
 import { newId } from '../../ids.ts'
 import type { Postgres, SystemTx } from '../../infra/postgres.ts'
+import { record } from '../audit/index.ts'
 import { leaveAll } from './departure.ts'
 import { noSuchOrganization } from './errors.ts'
 import type { Alone } from './manages.ts'
@@ -32,10 +34,12 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
     return postgres.withTenant(organizationId, (tx) => findMembership(tx, userId))
   }
 
-  async function found(tx: SystemTx, name: string, ownerId: string): Promise<OrganizationRow> {
+  async function found(tx: SystemTx, name: string, ownerId: string, by: Acting): Promise<OrganizationRow> {
     const organization = await insertOrganization(tx, { id: newId('org'), name })
     const owner = { organizationId: organization.id, id: newId('mem'), userId: ownerId, role: 'owner' } as const
     await insertMembership(tx, owner)
+    const target = { kind: 'organization', id: organization.id }
+    await record(tx, { organizationId: organization.id, by, action: 'organization.made', target, after: { name } })
     return organization
   }
 
@@ -69,14 +73,14 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
         return change(tx, membership.role)
       })) as Alone,
 
-    /** Makes an organization with its owner, inside a transaction of the caller's. */
+    /** Makes an organization with its owner, at the end of a transaction of the caller's, as it writes down who did it. */
     found,
 
     /** See departure.ts. */
     leaveAll,
 
-    async create(name: string, ownerId: string): Promise<Organization> {
-      return toOrganization(await postgres.withSystem((tx) => found(tx, name, ownerId)), 'owner')
+    async create(name: string, ownerId: string, by: Acting): Promise<Organization> {
+      return toOrganization(await postgres.withSystem((tx) => found(tx, name, ownerId, by)), 'owner')
     },
 
     /** All organizations of a user with their role. */
@@ -101,16 +105,26 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
         return toOrganization(organization, membership.role)
       }),
 
-    renameOrganization: ({ organizationId, userId }: OrganizationScope, name: string): Promise<Organization> =>
+    renameOrganization: (
+      { organizationId, userId }: OrganizationScope,
+      name: string,
+      by: Acting,
+    ): Promise<Organization> =>
       postgres.withTenant(organizationId, async (tx) => {
-        const membership = await findMembership(tx, userId)
+        await lockOrganization(tx, organizationId)
+        const [before, membership] = [await findOrganization(tx, organizationId), await findMembership(tx, userId)]
         const organization = await renameOrganization(tx, organizationId, name)
-        if (!organization || !membership) throw noSuchOrganization()
+        if (!organization || !before || !membership) throw noSuchOrganization()
+        const target = { kind: 'organization', id: organizationId }
+        const difference = { before: { name: before.name }, after: { name } }
+        if (before.name !== name)
+          await record(tx, { organizationId, by, action: 'organization.renamed', target, ...difference })
         return toOrganization(organization, membership.role)
       }),
   }
 }
 
-function toOrganization({ id, name, createdAt }: OrganizationRow, role: OrganizationRole): Organization {
-  return { id, name, role, createdAt: createdAt.toISOString() }
+export function toOrganization(row: OrganizationRow, role: OrganizationRole): Organization {
+  const { id, name, createdAt, deletesAt } = row
+  return { id, name, role, createdAt: createdAt.toISOString(), deletesAt: deletesAt?.toISOString() ?? null }
 }

@@ -57,6 +57,12 @@ export async function insertOrganization(
   return row
 }
 
+/** Adds a member, unless they are one; says whether it did. */
+export async function joinOrganization(tx: SystemTx, membership: typeof memberships.$inferInsert): Promise<boolean> {
+  const { rowCount } = await tx.insert(memberships).values(membership).onConflictDoNothing()
+  return rowCount === 1
+}
+
 export async function insertMembership(tx: SystemTx, membership: typeof memberships.$inferInsert): Promise<void> {
   await tx.insert(memberships).values(membership)
 }

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull } from 'drizzle-orm'
+import { and, asc, eq, gt, isNull, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../infra/postgres.ts'
 import type { NewKey } from './schemas.ts'
 import { apiKeys, projects } from './tables.ts'
@@ -39,13 +39,17 @@ export async function updateProject(
   return project
 }
 
-/** A key that has not been revoked, with what its project says about the requests that it makes. */
+/**
+ * A key that has not been revoked, with what its project says about the requests that it makes. Keys of an organization that is going to
+ * be deleted are not found: whatever they send would go with it.
+ */
 export async function findKeyByHash(tx: SystemTx, hash: string) {
+  const staying = sql`exists (select from organizations where id = ${apiKeys.organizationId} and deletes_at is null)`
   const [found] = await tx
     .select({ key: apiKeys, settings: { allowedOrigins: projects.allowedOrigins, ipPolicy: projects.ipPolicy } })
     .from(apiKeys)
     .innerJoin(projects, and(eq(projects.organizationId, apiKeys.organizationId), eq(projects.id, apiKeys.projectId)))
-    .where(and(eq(apiKeys.hash, hash), isNull(apiKeys.revokedAt)))
+    .where(and(eq(apiKeys.hash, hash), isNull(apiKeys.revokedAt), staying))
   return found
 }
 

@@ -52,7 +52,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<{ accounts: AccountsServic
       },
     },
     async (request, reply) => {
-      await accounts.verifyEmail(request.body.token)
+      await accounts.verifyEmail(request.body.token, deviceOf(request))
       return reply.code(204).send(null)
     },
   )

@@ -50,16 +50,18 @@ export function createAccountsService(dependencies: Dependencies) {
     },
 
     /** Makes the account that was asked for, with its organization, in one transaction or not at all. */
-    async verifyEmail(token: string): Promise<void> {
+    async verifyEmail(token: string, device: Device): Promise<void> {
       await postgres.withSystem(async (tx) => {
         const proof = await store.takeProof(tx, 'registration', hashToken(token))
         if (!proof?.passwordHash) throw usedOrExpired()
         const { email, name, passwordHash, organizationName } = proof
         const id = newId('usr')
         if (!(await store.insertUser(tx, { id, email, name: name ?? email, passwordHash }))) throw usedOrExpired()
-        if (organizationName !== null) await organizations.found(tx, organizationName, id)
         await store.deleteProofsOf(tx, 'registration', email)
         await append(tx, { organizationId: NO_ORGANIZATION, kind: ACCOUNT_MADE, payload: { userId: id } })
+        // Whoever reads the address acts, although nobody is signed in yet.
+        const principal = { kind: 'session', userId: id, sessionId: '', expiresAtMs: 0 } as const
+        if (organizationName !== null) await organizations.found(tx, organizationName, id, { principal, ...device })
       })
     },
 

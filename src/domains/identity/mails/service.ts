@@ -1,6 +1,7 @@
 import type { Mail } from '../../../infra/mail.ts'
 import type { Fact } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
+import { INVITED, invitationToMail } from '../../organizations/index.ts'
 import { countProofsBefore, deleteProof, findProof } from '../accounts/store.ts'
 import { deviceName } from '../device.ts'
 import {
@@ -17,7 +18,14 @@ import type { MailTokens } from '../mail-token.ts'
 import { findSession } from '../sessions/store.ts'
 import { findUser, findUserByEmail } from '../store.ts'
 import * as notices from './notices.ts'
-import { addressTakenMail, passwordResetMail, render, reuseAlarmMail, verificationMail } from './templates.ts'
+import {
+  addressTakenMail,
+  invitationMail,
+  passwordResetMail,
+  render,
+  reuseAlarmMail,
+  verificationMail,
+} from './templates.ts'
 
 /** What a job is told: which fact, and what it says. */
 export type MailFact = Pick<Fact, 'id' | 'kind' | 'payload'>
@@ -112,6 +120,13 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     return render(user.email, notices.newDeviceMail(user.name, seen, linkTo('forgot-password')))
   }
 
+  async function invitation(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const found = await invitationToMail(tx, String(payload.invitationId))
+    if (!found) return undefined
+    const { id, email } = found.invitation
+    return render(email, invitationMail(found, linkTo('accept-invitation', id)))
+  }
+
   const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {
     [REGISTRATION_REQUESTED]: registration,
     [PASSWORD_RESET_REQUESTED]: passwordReset,
@@ -121,6 +136,7 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     [PASSWORD_CHANGED]: passwordChanged,
     [ACCOUNT_MADE]: welcome,
     [NEW_DEVICE]: newDevice,
+    [INVITED]: invitation,
   }
 
   return {

@@ -38,6 +38,16 @@ export const passwordResetMail = (name: string, url: string): Content => ({
   ],
 })
 
+export const invitationMail = (names: { organizationName: string; inviterName: string }, url: string): Content => ({
+  subject: 'You are invited to an organization',
+  before: ['Hello,', `${names.inviterName} invites you to join ${names.organizationName} at Meterhouse.`],
+  action: { label: 'Join', url },
+  after: [
+    'The link works once, for seven days, and only for the account of this address. If you have none yet, register with this address first.',
+    'If you do not know what this is about, do nothing.',
+  ],
+})
+
 export const reuseAlarmMail = (name: string, device: string, url: string): Content => ({
   subject: 'We signed one of your devices out',
   before: [

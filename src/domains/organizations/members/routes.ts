@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { organizationScope } from '../../../http/access.ts'
+import { actingOf } from '../../../http/acting.ts'
 import { OrganizationParams, problemResponses } from '../../../http/schemas.ts'
-import { MemberChange, MemberPage, MemberParams, MemberSchema, PageQuery } from '../schemas.ts'
+import { MemberChange, MemberPage, MemberParams, MemberSchema, PageQuery, Transfer } from '../schemas.ts'
 import type { MembersService } from './service.ts'
 
 export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }> = async (app, { members }) => {
@@ -41,7 +42,8 @@ export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }
         response: { 200: MemberSchema, ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503) },
       },
     },
-    (request) => members.changeRole(organizationScope(request), request.params.userId, request.body.role),
+    (request) =>
+      members.changeRole(organizationScope(request), request.params.userId, request.body.role, actingOf(request)),
   )
 
   app.delete(
@@ -62,7 +64,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }
       },
     },
     async (request, reply) => {
-      await members.removeMember(organizationScope(request), request.params.userId)
+      await members.removeMember(organizationScope(request), request.params.userId, actingOf(request))
       return reply.code(204).send(null)
     },
   )
@@ -81,8 +83,25 @@ export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }
       },
     },
     async (request, reply) => {
-      await members.leave(organizationScope(request))
+      await members.leave(organizationScope(request), actingOf(request))
       return reply.code(204).send(null)
     },
+  )
+
+  app.post(
+    '/v1/organizations/:organizationId/transfer',
+    {
+      config: { access: 'members:write' },
+      schema: {
+        operationId: 'transferOrganization',
+        summary: 'Hand an organization over',
+        description: 'For owners. In one step the other member is an owner and you are an admin.',
+        tags: ['Organizations'],
+        params: OrganizationParams,
+        body: Transfer,
+        response: { 200: MemberSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
+      },
+    },
+    (request) => members.transfer(organizationScope(request), request.body.userId, actingOf(request)),
   )
 }

@@ -1,10 +1,14 @@
+import { invalidRequest } from '../../../errors.ts'
 import type { OrganizationScope } from '../../../http/access.ts'
+import type { Acting } from '../../../http/acting.ts'
 import { append } from '../../../infra/outbox.ts'
 import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
+import { record } from '../../audit/index.ts'
 import { lastOwner, memberNotFound } from '../errors.ts'
 import { MEMBERSHIP_ENDED } from '../fact-kinds.ts'
-import { type Alone, assertManages } from '../manages.ts'
-import type { OrganizationRole } from '../roles.ts'
+import { deleteInvitationsBy } from '../invitations/store.ts'
+import { type Alone, assertManages, assertOwner } from '../manages.ts'
+import { type OrganizationRole, rolesAbove } from '../roles.ts'
 import type { Member } from '../schemas.ts'
 import { countOwners, deleteMembership, findMember, listMembers, type MemberRow, updateRole } from './store.ts'
 
@@ -12,10 +16,18 @@ export type MembersService = ReturnType<typeof createMembersService>
 
 /** Who belongs to an organization and as what. There is always an owner. */
 export function createMembersService({ postgres, alone }: { postgres: Postgres; alone: Alone }) {
-  async function end(tx: TenantTx, organizationId: string, member: MemberRow): Promise<void> {
-    if (member.role === 'owner') await assertAnotherOwner(tx)
-    await deleteMembership(tx, member.userId)
-    await append(tx, { organizationId, kind: MEMBERSHIP_ENDED, payload: { userId: member.userId } })
+  async function end(tx: TenantTx, organizationId: string, member: MemberRow, by: Acting, action: string) {
+    const { userId, name, role } = member
+    if (role === 'owner') await assertAnotherOwner(tx)
+    await deleteMembership(tx, userId)
+    await append(tx, { organizationId, kind: MEMBERSHIP_ENDED, payload: { userId } })
+    await record(tx, { organizationId, by, action, target: { kind: 'member', id: userId }, before: { name, role } })
+  }
+
+  /** Takes back what a member has offered and could not offer with the new role. */
+  async function giveRole(tx: TenantTx, userId: string, role: OrganizationRole): Promise<void> {
+    await updateRole(tx, userId, role)
+    await deleteInvitationsBy(tx, userId, rolesAbove(role))
   }
 
   return {
@@ -28,29 +40,50 @@ export function createMembersService({ postgres, alone }: { postgres: Postgres; 
     },
 
     /** Gives a member another role, which counts for their next request. Nobody gives or takes a role above their own. */
-    changeRole: (scope: OrganizationScope, userId: string, role: OrganizationRole): Promise<Member> =>
+    changeRole: (scope: OrganizationScope, userId: string, role: OrganizationRole, by: Acting): Promise<Member> =>
       alone(scope, async (tx, own) => {
         assertManages(own, role)
         const member = await theMember(tx, userId)
         assertManages(own, member.role)
-        if (member.role === 'owner' && role !== 'owner') await assertAnotherOwner(tx)
-        await updateRole(tx, userId, role)
+        if (member.role === role) return toMember(member)
+        if (member.role === 'owner') await assertAnotherOwner(tx)
+        await giveRole(tx, userId, role)
+        const [{ organizationId }, target] = [scope, { kind: 'member', id: userId }]
+        const difference = { before: { role: member.role }, after: { role } }
+        await record(tx, { organizationId, by, action: 'member.role_changed', target, ...difference })
         return toMember({ ...member, role })
       }),
 
     /** Takes a member out: their next request finds nothing, and their live connections close. */
-    removeMember: (scope: OrganizationScope, userId: string): Promise<void> =>
+    removeMember: (scope: OrganizationScope, userId: string, by: Acting): Promise<void> =>
       alone(scope, async (tx, own) => {
         const member = await theMember(tx, userId)
         assertManages(own, member.role)
-        await end(tx, scope.organizationId, member)
+        await end(tx, scope.organizationId, member, by, 'member.removed')
       }),
 
     /** The same by oneself, with any role. */
-    leave: (scope: OrganizationScope): Promise<void> =>
-      alone(scope, async (tx) => end(tx, scope.organizationId, await theMember(tx, scope.userId))),
+    leave: (scope: OrganizationScope, by: Acting): Promise<void> =>
+      alone(scope, async (tx) => end(tx, scope.organizationId, await theMember(tx, scope.userId), by, 'member.left')),
+
+    /** Makes another member the owner in the place of whoever asks, who is an admin from then on. */
+    transfer: (scope: OrganizationScope, userId: string, by: Acting): Promise<Member> =>
+      alone(scope, async (tx, own) => {
+        assertOwner(own)
+        const member = await theMember(tx, userId)
+        if (userId === scope.userId) throw transferToSelf()
+        await giveRole(tx, userId, 'owner')
+        await giveRole(tx, scope.userId, 'admin')
+        const [{ organizationId }, target] = [scope, { kind: 'member', id: userId }]
+        const difference = { before: { role: member.role }, after: { role: 'owner' } }
+        await record(tx, { organizationId, by, action: 'ownership.transferred', target, ...difference })
+        return toMember({ ...member, role: 'owner' })
+      }),
   }
 }
+
+const transferToSelf = () =>
+  invalidRequest('Name another member.', { errors: [{ path: '/userId', message: 'is yourself' }] })
 
 async function theMember(tx: TenantTx, userId: string): Promise<MemberRow> {
   const member = await findMember(tx, userId)
