@@ -74,6 +74,11 @@ export const EnvironmentSchema = Type.Object(
       minLength: 32,
       description: 'Signs access tokens; at least 32 characters, its own value in production.',
     }),
+    METERHOUSE_JWT_PREVIOUS_SECRETS: Type.String({
+      default: '',
+      pattern: '^([^,]{32,}(,(?!$)|$))*$',
+      description: 'Secrets that signed before, comma-separated: what they signed stays good until it expires.',
+    }),
     METERHOUSE_METRICS_TOKEN: Type.Optional(
       Type.String({
         minLength: 16,
@@ -187,6 +192,9 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   if (environment.METERHOUSE_MODE === 'production' && environment.METERHOUSE_JWT_SECRET === DEVELOPMENT_JWT_SECRET) {
     faults.push('METERHOUSE_JWT_SECRET must be set to a secret of its own in production mode')
   }
+  if (environment.METERHOUSE_JWT_SECRET.includes(',')) {
+    faults.push('METERHOUSE_JWT_SECRET must not have a comma, or it could not be listed once it is a previous one')
+  }
   if (environment.METERHOUSE_PROCESSES > 1 && !roles.includes('api')) {
     faults.push('METERHOUSE_PROCESSES multiplies the role api, which METERHOUSE_ROLES does not name')
   }
@@ -236,6 +244,7 @@ function group(env: Environment, roles: Role[]) {
       failedAuthenticationsPerMinute: env.METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE,
       metricsToken: env.METERHOUSE_METRICS_TOKEN,
       jwtSecret: env.METERHOUSE_JWT_SECRET,
+      jwtPreviousSecrets: env.METERHOUSE_JWT_PREVIOUS_SECRETS.split(',').filter((secret) => secret !== ''),
     },
     log: { level: env.METERHOUSE_LOG_LEVEL, format: env.METERHOUSE_LOG_FORMAT },
     postgres: {

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
 import { networkOf } from './failed-authentications.ts'
+import { keyIdOf } from './signing-keys.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -48,7 +49,7 @@ export default fp(
     })
     await app.register(jwt, {
       secret: jwtSecret,
-      sign: { algorithm: 'HS256', iss: 'meterhouse' },
+      sign: { algorithm: 'HS256', iss: 'meterhouse', kid: keyIdOf(jwtSecret) },
       verify: {
         algorithms: ['HS256'],
         allowedIss: 'meterhouse',

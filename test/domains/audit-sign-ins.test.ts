@@ -3,7 +3,7 @@ import t from 'tap'
 import { createAuditService } from '../../src/domains/audit/index.ts'
 import { memberships } from '../../src/domains/organizations/tables.ts'
 import { newId } from '../../src/ids.ts'
-import { authorized, startTestApp } from '../helpers/app.ts'
+import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
 
 const { app } = await startTestApp(t)
@@ -75,5 +75,43 @@ t.test('a refresh token that came back after its grace is written down with wher
   ])
   t.equal(entries.length, 2)
   t.notMatch(JSON.stringify(entries), Object.values(cookies)[0] ?? '', 'without the token')
+  t.same(await entriesOf(beta), [])
+})
+
+const signInWith = (email: string, password: string, remoteAddress: string) =>
+  app.inject({ method: 'POST', url: '/v1/auth/login', payload: { email, password }, remoteAddress })
+
+t.test('wrong passwords are told to the organizations of the account, and a flood of them fills no log', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  const refused = async () => (await entriesOf(alpha)).filter(({ action }) => action === 'session.refused')
+  for (let i = 0; i < 8; i++) await signInWith(alpha.email, 'not the password', '198.51.100.1')
+  await eventually('the entry', async () => (await refused()).length > 0)
+  for (let i = 0; i < 30; i++) await signInWith(alpha.email, 'not the password', `198.51.101.${i}`)
+  // What is written later than all of these shows that they are through: the entries of an organization follow each other.
+  await eventually('as many as an hour may tell', async () => (await refused()).length >= 20)
+  await signIn(alpha, '198.51.100.9')
+  const entries = await refused()
+  t.equal(entries.length, 20)
+  t.equal(entries.filter(({ ip }) => ip === '198.51.100.1').length, 1, 'one of a network')
+  const target = { kind: 'user', id: alpha.userId }
+  t.match(entries[0], { target, ip: /^198\.51\.101\./, projectId: null })
+  t.notMatch(JSON.stringify(entries), 'not the password')
+  t.match(await audit.verify(alpha.organizationId), { broken: null })
+  t.same(await entriesOf(beta), [])
+})
+
+t.test('a new password is told to the organizations of the person, with where it came from', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  const { token } = await signIn(alpha, '192.0.2.40')
+  const change = (newPassword: string) => ({
+    method: 'POST' as const,
+    url: '/v1/me/password',
+    payload: { currentPassword: alpha.password, newPassword },
+    remoteAddress: '192.0.2.41',
+  })
+  t.equal((await app.inject(authorized(token, change('a new password of mine')))).statusCode, 204)
+  const [last] = await entriesOf(alpha)
+  const target = { kind: 'user', id: alpha.userId }
+  t.match(last, { action: 'account.password_changed', target, ip: '192.0.2.41', after: { by: 'person' } })
   t.same(await entriesOf(beta), [])
 })

@@ -84,6 +84,52 @@ t.test('whose refresh token was replayed is told, with the device, and nobody el
   t.same(mailbox.to(beta.email), [])
 })
 
+t.test('a sign-in from another device or network is mailed, and one from a known place is not', async (t) => {
+  const [gamma, delta] = await createTwoTenants(app)
+  const NEW = /^New sign-in to your account$/
+  const chrome = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36'
+  const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+  const from = (userAgent: string, remoteAddress: string) =>
+    signIn(app, gamma, { headers: { 'user-agent': userAgent }, remoteAddress })
+  await from(firefox, '203.0.113.1')
+  t.match((await mailbox.next(gamma.email, 1, NEW)).text, /Firefox on Linux. Address: 203.0.113.1/)
+  await from(firefox.replaceAll('140', '141'), '203.0.113.1')
+  await from(chrome, '203.0.113.1')
+  t.match((await mailbox.next(gamma.email, 2, NEW)).text, /Chrome on Linux/)
+  await from(chrome, '203.0.113.2')
+  t.match((await mailbox.next(gamma.email, 3, NEW)).text, /Address: 203.0.113.2/)
+  for (const [userAgent, ip] of [
+    [firefox, '203.0.113.1'],
+    [chrome, '203.0.113.1'],
+    [chrome, '203.0.113.2'],
+  ] as const)
+    await from(userAgent, ip)
+  const marker = newEmail()
+  await register(marker)
+  await mailbox.next(marker)
+  t.equal(mailbox.about(gamma.email, NEW).length, 3)
+  t.same(mailbox.to(delta.email), [])
+})
+
+t.test('a new account is welcomed, and its first sign-in is no news; a password that changes is', async (t) => {
+  const email = newEmail()
+  await register(email)
+  const token = tokenIn(await mailbox.next(email))
+  t.equal((await post(app, '/v1/auth/verify-email', { payload: { token } })).statusCode, 204)
+  t.match((await mailbox.next(email, 1, /^Welcome/)).text, 'https://meter.example/')
+  const { accessToken } = await signIn(app, { email, password: 'correct horse battery' })
+  const payload = { currentPassword: 'correct horse battery', newPassword: 'a new password of mine' }
+  await post(app, '/v1/me/password', { payload, headers: { authorization: `Bearer ${accessToken}` } })
+  const { text } = await mailbox.next(email, 1, /^Your password was changed$/)
+  t.match(text, 'https://meter.example/account/forgot-password')
+  t.match(text, /text\/plain[\s\S]*text\/html/, 'as text and as a page')
+  t.equal(mailbox.to(email).length, 3)
+  await system(sql`delete from sessions where user_id = (select id from users where email = ${email})`)
+  await system(sql`update users set created_at = now() - interval '2 days' where email = ${email}`)
+  await signIn(app, { email, password: 'a new password of mine' })
+  await mailbox.next(email, 1, /^New sign-in/)
+})
+
 t.test('a flood of requests mails an address five links an hour, and the next hour has its own', async (t) => {
   for (let i = 0; i < 9; i++) await forgot(beta.email)
   await mailbox.next(beta.email, 5)

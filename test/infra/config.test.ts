@@ -108,6 +108,17 @@ t.test('production does not start with the secret that everybody knows', async (
   t.same(faultsOf({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }), [])
 })
 
+t.test('previous secrets are as long as the present one, and none has a comma', async (t) => {
+  const of = (text: string) => ({ ...DEVELOPMENT, METERHOUSE_JWT_PREVIOUS_SECRETS: text })
+  const [one, two] = ['1'.repeat(32), '2'.repeat(40)]
+  t.same(loadConfig(of(`${one},${two}`)).http.jwtPreviousSecrets, [one, two])
+  t.same(loadConfig(DEVELOPMENT).http.jwtPreviousSecrets, [])
+  for (const text of ['short', `${one},short`, `${one},`, `,${one}`]) {
+    t.match(faultsOf(of(text)), [/^METERHOUSE_JWT_PREVIOUS_SECRETS: /], text)
+  }
+  t.match(faultsOf({ ...DEVELOPMENT, METERHOUSE_JWT_SECRET: `${one},${two}` }), [/^METERHOUSE_JWT_SECRET /])
+})
+
 t.test('production does not start with a fault that somebody asked for', async (t) => {
   const asked = { METERHOUSE_FAILPOINTS: 'sink.sealed=kill@3,lease.acquired=delay:50' }
   t.match(faultsOf({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET, ...asked }), [/^METERHOUSE_FAILPOINTS /])
@@ -175,7 +186,7 @@ const GROUPS = {
     'SHUTDOWN_TIMEOUT_MS',
     'FAILPOINTS',
   ],
-  Secrets: ['JWT_SECRET', 'METRICS_TOKEN'],
+  Secrets: ['JWT_SECRET', 'JWT_PREVIOUS_SECRETS', 'METRICS_TOKEN'],
   Logs: ['LOG_LEVEL', 'LOG_FORMAT'],
   Postgres: ['POSTGRES_URL', 'POSTGRES_POOL_MAX', 'POSTGRES_OWNER_URL'],
   ClickHouse: ['CLICKHOUSE_URL'],

@@ -21,6 +21,16 @@ if over >= 0 then
 end
 return 0`
 
+/** So many failures of one account are written down within an hour, from however many networks they come. */
+const TOLD_MAX = 20
+
+/** Whether a failure is the first of its network for a while, and of its account not one too many. */
+const FAILED = `
+if redis.call('SET', KEYS[1], '1', 'PX', ARGV[1], 'NX') == false then return 0 end
+local told = redis.call('INCR', KEYS[2])
+if told == 1 then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+return told <= tonumber(ARGV[3]) and 1 or 0`
+
 export type Attempts = ReturnType<typeof createAttempts>
 
 /**
@@ -29,9 +39,10 @@ export type Attempts = ReturnType<typeof createAttempts>
  * have no account too, or it would tell which have. Without Redis nobody guesses: the commands fail and the answer is 503.
  */
 export function createAttempts(redis: Redis) {
+  const accountKey = (email: string) =>
+    `login:{${createHash('sha256').update(email.toLowerCase()).digest('base64url')}}`
   const keysOf = (email: string, ip: string): [string, string] => {
-    const account = createHash('sha256').update(email.toLowerCase()).digest('base64url')
-    const name = `login:{${account}}:${networkOf(ip)}`
+    const name = `${accountKey(email)}:${networkOf(ip)}`
     return [`${name}:attempts`, `${name}:pause`]
   }
   return {
@@ -43,6 +54,13 @@ export function createAttempts(redis: Redis) {
       const seconds = Math.ceil(pauseMs / 1000)
       const detail = `Too many wrong passwords for this account from your network. Try again in ${seconds} s, or reset the password.`
       throw tooManyAttempts(detail, { headers: { 'retry-after': String(seconds) } })
+    },
+
+    /** A wrong password. Says whether it is worth writing down: one for a network and pause, and not many for an account. */
+    async failed(email: string, ip: string): Promise<boolean> {
+      const account = accountKey(email)
+      const keys = [`${account}:${networkOf(ip)}:told`, `${account}:told`]
+      return (await redis.eval(FAILED, 2, ...keys, LAST_PAUSE_MS, MEMORY_MS, TOLD_MAX)) === 1
     },
 
     /** A right password: the address may go on. */

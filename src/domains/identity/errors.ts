@@ -7,6 +7,12 @@ export const csrfMismatch = defineProblem('auth.csrf_token_invalid', 403, 'The c
 export const sessionNotFound = defineProblem('identity.session_not_found', 404, 'Not found')
 export const linkNotValid = defineProblem('identity.link_not_valid', 422, 'The link is not valid')
 
+/** The field that a request has the person's present password in. */
+export type PasswordField = '/password' | '/currentPassword'
+
+export const notYourPassword = (path: PasswordField) =>
+  wrongPassword('Nothing was changed.', { errors: [{ path, message: 'is not your password' }] })
+
 /** Of every link that does nothing, whatever the reason. */
 export const usedOrExpired = () =>
   linkNotValid('Ask for a new link.', {

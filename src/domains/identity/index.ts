@@ -4,7 +4,6 @@ import type { Config } from '../../config.ts'
 import type { Principal } from '../../http/access.ts'
 import { requireSameOrigin } from '../../http/same-origin.ts'
 import type { OrganizationsService } from '../organizations/index.ts'
-import { createAsk } from './accounts/ask.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
 import { createAttempts } from './attempts.ts'
@@ -14,9 +13,10 @@ import { createDeletionService } from './deletion/service.ts'
 import { emailChangeRoutes } from './email-change/routes.ts'
 import { createEmailChangeService } from './email-change/service.ts'
 import { SESSIONS_ENDED } from './fact-kinds.ts'
+import { createAsk } from './mail-proofs/service.ts'
 import { createMailTokens } from './mail-token.ts'
 import { accountPages } from './pages/routes.ts'
-import { createPasswordCheck } from './password-check.ts'
+import { createPasswordCheck } from './password-check/service.ts'
 import { createPasswords } from './passwords.ts'
 import { identityRoutes } from './routes.ts'
 import { createIdentityService } from './service.ts'
@@ -34,23 +34,27 @@ export type Identity = ReturnType<typeof openIdentity>
 
 /** Accounts and sessions as this process knows them, kept up to date by facts. */
 export function openIdentity(
-  app: Pick<FastifyInstance, 'postgres' | 'redis' | 'jwt' | 'facts'>,
+  app: Pick<FastifyInstance, 'postgres' | 'redis' | 'jwt' | 'facts' | 'log'>,
   { organizations, config }: { organizations: OrganizationsService; config: Config },
 ) {
   const { postgres } = app
-  const tokens = createTokens(app.jwt)
+  const secrets = [config.http.jwtSecret, ...config.http.jwtPreviousSecrets] as const
+  const tokens = createTokens(app.jwt, secrets)
   const signInLog = createSignInLog(organizations)
   const sessions = createSessionsService({ postgres, tokens, csrf: createCsrf(config.http.jwtSecret), signInLog })
   const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
   const checkPassword = createPasswordCheck({ postgres, passwords, attempts })
-  const mailTokens = createMailTokens(config.http.jwtSecret)
+  const mailTokens = createMailTokens(secrets)
   const ask = createAsk({ postgres, mailTokens })
   const dependencies = { postgres, organizations, sessions, passwords, attempts, checkPassword, signInLog, ask }
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {
     sessions,
     accounts: createAccountsService(dependencies),
-    identity: createIdentityService(dependencies),
+    identity: createIdentityService({
+      ...dependencies,
+      onUntold: (error) => app.log.warn({ err: error }, 'a failed sign-in was not written down'),
+    }),
     emailChange: createEmailChangeService(dependencies),
     deleteAccount: createDeletionService(dependencies),
     issueViewer: tokens.issueViewer,

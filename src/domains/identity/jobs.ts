@@ -23,9 +23,10 @@ export const identityJobs: FastifyPluginAsync<{ config: Config }> = async (app, 
  * is mailed twice, however often the relay repeats it. A mail whose sending broke off in doubt is sent again under the same Message-ID.
  */
 const mailJobs: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
-  const { publicUrl, jwtSecret } = config.http
+  const { publicUrl, jwtSecret, jwtPreviousSecrets } = config.http
   const mailer = createMailer(config.mail)
-  const mails = createMailsService({ postgres: app.postgres, mailTokens: createMailTokens(jwtSecret), publicUrl })
+  const mailTokens = createMailTokens([jwtSecret, ...jwtPreviousSecrets])
+  const mails = createMailsService({ postgres: app.postgres, mailTokens, publicUrl })
   const domain = new URL(publicUrl).hostname
   const jobs = createJobs<MailFact>({
     redisUrl: config.redis.url,

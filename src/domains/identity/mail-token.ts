@@ -1,4 +1,5 @@
 import { createHmac, hkdfSync } from 'node:crypto'
+import { hashToken } from './refresh-token.ts'
 
 export type MailTokens = ReturnType<typeof createMailTokens>
 
@@ -7,7 +8,19 @@ export type MailTokens = ReturnType<typeof createMailTokens>
  * the queue nor a log ever holds a token, and a mail that is tried again holds the same link as the try before. The database
  * keeps the hash.
  */
-export function createMailTokens(secret: string) {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', 'meterhouse mail tokens', 32))
-  return { tokenOf: (proofId: string): string => createHmac('sha256', key).update(proofId).digest('base64url') }
+export function createMailTokens(secrets: readonly [string, ...string[]]) {
+  const tokenBy = (secret: string, proofId: string) =>
+    createHmac('sha256', Buffer.from(hkdfSync('sha256', secret, '', 'meterhouse mail tokens', 32)))
+      .update(proofId)
+      .digest('base64url')
+  return {
+    /** The token of a new proof. */
+    tokenOf: (proofId: string): string => tokenBy(secrets[0], proofId),
+
+    /** The token of a proof that is there, which a secret of before may have made. */
+    tokenOfProof({ id, tokenHash }: { id: string; tokenHash: string }): string {
+      const tokens = secrets.map((secret) => tokenBy(secret, id))
+      return tokens.find((token) => hashToken(token) === tokenHash) ?? this.tokenOf(id)
+    },
+  }
 }

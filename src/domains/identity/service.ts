@@ -4,9 +4,9 @@ import type { OrganizationsService } from '../organizations/index.ts'
 import { deleteProofsOfUser } from './accounts/store.ts'
 import type { Attempts } from './attempts.ts'
 import type { Device } from './device.ts'
-import { wrongCredentials } from './errors.ts'
+import { notYourPassword, wrongCredentials } from './errors.ts'
 import { PASSWORD_CHANGED } from './fact-kinds.ts'
-import { notYourPassword, type PasswordCheck } from './password-check.ts'
+import type { PasswordCheck } from './password-check.ts'
 import { assertHardToGuess } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import type { SignInLog } from './sign-in-log.ts'
@@ -22,6 +22,8 @@ interface Dependencies {
   attempts: Attempts
   checkPassword: PasswordCheck
   signInLog: SignInLog
+  /** Hears of a failed sign-in that could not be written down. */
+  onUntold: (error: unknown) => void
   sessions: {
     start: (userId: string, device: Device, before: (tx: SystemTx) => Promise<void>) => Promise<Grant>
     endWithin: (tx: SystemTx, userId: string, which: { except: string }, endedBy: 'password') => Promise<string[]>
@@ -30,7 +32,15 @@ interface Dependencies {
 }
 
 export function createIdentityService(dependencies: Dependencies) {
-  const { postgres, organizations, passwords, attempts, checkPassword, signInLog, sessions } = dependencies
+  const { postgres, organizations, passwords, attempts, checkPassword, signInLog, sessions, onUntold } = dependencies
+
+  /**
+   * Tells the organizations of a person that somebody had the wrong password. The answer does not wait for it, or its time would tell
+   * that there is an account; nothing has been done, so an entry that is lost with the process leaves no act without one.
+   */
+  function tellOfFailure(userId: string, device: Device): void {
+    postgres.withSystem((tx) => signInLog(tx, userId, device, { action: 'session.refused' })).catch(onUntold)
+  }
 
   return {
     /** Begins a session. Unknown addresses and wrong passwords get the same answer, after the same work. */
@@ -38,7 +48,11 @@ export function createIdentityService(dependencies: Dependencies) {
       await attempts.begin(email, device.ip)
       const user = await postgres.withSystem((tx) => findUserByEmail(tx, email))
       const matches = await passwords.matches(password, user?.passwordHash)
-      if (!user || !matches) throw noSuchAccount()
+      if (!user || !matches) {
+        const isWorthTelling = await attempts.failed(email, device.ip)
+        if (user && isWorthTelling) tellOfFailure(user.id, device)
+        throw noSuchAccount()
+      }
       await attempts.succeeded(email, device.ip)
       const { id, passwordHash } = user
       const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : passwordHash

@@ -1,5 +1,6 @@
 import type { JWT } from '@fastify/jwt'
 import { challenge, type Principal } from '../../http/access.ts'
+import { keyIdOf } from '../../http/signing-keys.ts'
 
 const ACCESS_TOKEN_TTL_MS = 15 * 60_000
 
@@ -29,8 +30,9 @@ export const issuedOf = ({ accessToken, expiresAt }: Grant): IssuedToken => ({ a
 
 export type Tokens = ReturnType<typeof createTokens>
 
-/** Access tokens: short-lived and signed, never stored. */
-export function createTokens(jwt: JWT) {
+/** Access tokens: short-lived and signed, never stored. Of the secrets the first signs; all verify what names them. */
+export function createTokens(jwt: JWT, secrets: readonly string[]) {
+  const keys = new Map(secrets.map((secret) => [keyIdOf(secret), secret]))
   const issue = (claims: Omit<Claims, 'exp'>, notAfterMs = Number.POSITIVE_INFINITY): IssuedToken => {
     const exp = Math.floor(Math.min(Date.now() + ACCESS_TOKEN_TTL_MS, notAfterMs) / 1000)
     return { accessToken: jwt.sign({ ...claims, exp }), expiresAt: new Date(exp * 1000).toISOString() }
@@ -44,7 +46,7 @@ export function createTokens(jwt: JWT) {
 
     /** Checks what is signed. Whether the session goes on is for its service to say. */
     verify(token: string): Principal {
-      const { typ, sub, sid, exp } = claimsOf(jwt, token)
+      const { typ, sub, sid, exp } = claimsOf(jwt, keys, token)
       const expiresAtMs = exp * 1000
       if (typ === 'session' && sid) return { kind: 'session', userId: sub, sessionId: sid, expiresAtMs }
       if (typ === 'viewer') return { kind: 'viewer', projectId: sub, expiresAtMs }
@@ -56,9 +58,15 @@ export function createTokens(jwt: JWT) {
 /** Whatever is wrong with a token, the caller learns only that it does not act. */
 const notAccepted = () => challenge('The access token is not valid or has expired.')
 
-function claimsOf(jwt: JWT, token: string): Claims {
+const HEADER_FIELDS = new Set(['alg', 'typ', 'kid'])
+
+function claimsOf(jwt: JWT, keys: ReadonlyMap<string, string>, token: string): Claims {
   try {
-    return jwt.verify<Claims>(token)
+    const header = jwt.decode<{ header: Record<string, unknown> }>(token, { complete: true })?.header ?? {}
+    const key = keys.get(String(header.kid))
+    // A header may only name one of our keys. One that brings a key of its own, or tells where to fetch it, is a forger's.
+    if (key === undefined || Object.keys(header).some((field) => !HEADER_FIELDS.has(field))) throw notAccepted()
+    return jwt.verify<Claims>(token, { key })
   } catch {
     // The reason would help nobody but a forger.
     throw notAccepted()

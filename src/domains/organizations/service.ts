@@ -2,20 +2,24 @@ import { forbidden } from '../../errors.ts'
 import type { OrganizationScope, Permission, Principal } from '../../http/access.ts'
 import type { Acting } from '../../http/acting.ts'
 import { newId } from '../../ids.ts'
+import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../infra/postgres.ts'
 import { record } from '../audit/index.ts'
-import { leaveAll } from './departure.ts'
-import { noSuchOrganization } from './errors.ts'
+import { lastOwner, noSuchOrganization } from './errors.ts'
+import { MEMBERSHIP_ENDED } from './fact-kinds.ts'
 import type { Alone } from './manages.ts'
 import { mayDo, type OrganizationRole, ROLE_PERMISSIONS } from './roles.ts'
 import type { Organization } from './schemas.ts'
 import {
+  deleteMemberships,
   findMembership,
   findOrganization,
   insertMembership,
   insertOrganization,
   listMemberships,
+  listOwnedAlone,
   lockOrganization,
+  lockOrganizationsOf,
   type OrganizationRow,
   pageMemberships,
   renameOrganization,
@@ -76,7 +80,6 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
     /** Makes an organization with its owner, at the end of a transaction of the caller's, as it writes down who did it. */
     found,
 
-    /** See departure.ts. */
     leaveAll,
 
     async create(name: string, ownerId: string, by: Acting): Promise<Organization> {
@@ -122,6 +125,24 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
         return toOrganization(organization, membership.role)
       }),
   }
+}
+
+/**
+ * Takes a person out of every organization, inside a transaction of the caller's, who keeps them from joining another meanwhile. Throws
+ * 409 with the names of those that would be left without an owner. Gives the ids, in order.
+ */
+async function leaveAll(tx: SystemTx, userId: string): Promise<string[]> {
+  await lockOrganizationsOf(tx, userId)
+  const left = await listOwnedAlone(tx, userId)
+  if (left.length > 0) {
+    const names = left.map(({ name }) => `“${name}”`).join(', ')
+    throw lastOwner(`You are the only owner of ${names}. Make somebody else an owner first.`)
+  }
+  const organizationIds = await deleteMemberships(tx, userId)
+  for (const organizationId of organizationIds) {
+    await append(tx, { organizationId, kind: MEMBERSHIP_ENDED, payload: { userId } })
+  }
+  return organizationIds
 }
 
 export function toOrganization(row: OrganizationRow, role: OrganizationRole): Organization {

@@ -1,4 +1,5 @@
-import { and, asc, eq, gt } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, ne, notExists } from 'drizzle-orm'
+import { alias } from 'drizzle-orm/pg-core'
 import type { SystemTx, TenantTx } from '../../infra/postgres.ts'
 import { memberships, organizations } from './tables.ts'
 
@@ -65,4 +66,39 @@ export async function joinOrganization(tx: SystemTx, membership: typeof membersh
 
 export async function insertMembership(tx: SystemTx, membership: typeof memberships.$inferInsert): Promise<void> {
   await tx.insert(memberships).values(membership)
+}
+
+/** Locks all organizations of a person. The order of the ids is everybody's, so that two who leave at once wait and do not block each other. */
+export async function lockOrganizationsOf(tx: SystemTx, userId: string): Promise<void> {
+  const own = tx.select({ id: memberships.organizationId }).from(memberships).where(eq(memberships.userId, userId))
+  await tx
+    .select({ id: organizations.id })
+    .from(organizations)
+    .where(inArray(organizations.id, own))
+    .orderBy(asc(organizations.id))
+    .for('no key update')
+}
+
+/** The organizations that have this person for an owner and nobody else. */
+export function listOwnedAlone(tx: SystemTx, userId: string) {
+  const others = alias(memberships, 'others')
+  const anotherOwner = tx
+    .select({ id: others.id })
+    .from(others)
+    .where(and(eq(others.organizationId, organizations.id), eq(others.role, 'owner'), ne(others.userId, userId)))
+  return tx
+    .select({ name: organizations.name })
+    .from(memberships)
+    .innerJoin(organizations, eq(organizations.id, memberships.organizationId))
+    .where(and(eq(memberships.userId, userId), eq(memberships.role, 'owner'), notExists(anotherOwner)))
+    .orderBy(asc(organizations.id))
+}
+
+/** Takes a person out of every organization; gives the ids, in order. */
+export async function deleteMemberships(tx: SystemTx, userId: string): Promise<string[]> {
+  const ended = await tx
+    .delete(memberships)
+    .where(eq(memberships.userId, userId))
+    .returning({ organizationId: memberships.organizationId })
+  return ended.map(({ organizationId }) => organizationId).sort()
 }

@@ -1,7 +1,8 @@
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import type { OrganizationsService } from '../../organizations/index.ts'
 import type { Device } from '../device.ts'
-import { notYourPassword, type PasswordCheck } from '../password-check.ts'
+import { notYourPassword } from '../errors.ts'
+import type { PasswordCheck } from '../password-check.ts'
 import type { SignInLog } from '../sign-in-log.ts'
 import { deleteRefreshTokens, deleteUser, lockUser } from './store.ts'
 

@@ -1,7 +1,7 @@
 import { append, NO_ORGANIZATION } from '../../../infra/outbox.ts'
 import type { Postgres } from '../../../infra/postgres.ts'
-import type { Ask } from '../accounts/ask.ts'
 import { deleteProofsOf, deleteProofsOfUser, takeProof } from '../accounts/store.ts'
+import type { Ask } from '../ask.ts'
 import type { Device } from '../device.ts'
 import { usedOrExpired } from '../errors.ts'
 import { EMAIL_CHANGE_REQUESTED, EMAIL_CHANGED } from '../fact-kinds.ts'

@@ -2,7 +2,7 @@ import type { Mail } from '../../../infra/mail.ts'
 import type { Fact } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import { INVITED, invitationToMail } from '../../organizations/index.ts'
-import { countProofsBefore, deleteProof, findProof } from '../accounts/store.ts'
+import { countProofsBefore, deleteProof, findProof, type ProofRow } from '../accounts/store.ts'
 import { deviceName } from '../device.ts'
 import {
   ACCOUNT_MADE,
@@ -43,8 +43,8 @@ interface Dependencies {
 /** Writes the mails that facts ask for. Whether an address has an account is looked up here, where its owner alone sees the answer. */
 export function createMailsService({ postgres, mailTokens, publicUrl }: Dependencies) {
   // Behind the #, which browsers send to no server, so that a token is in no log and in no referrer.
-  const linkTo = (page: string, proofId?: string) =>
-    new URL(`/account/${page}${proofId ? `#token=${mailTokens.tokenOf(proofId)}` : ''}`, publicUrl).href
+  const linkTo = (page: string, proof?: Pick<ProofRow, 'id' | 'tokenHash'>) =>
+    new URL(`/account/${page}${proof ? `#token=${mailTokens.tokenOfProof(proof)}` : ''}`, publicUrl).href
 
   /**
    * The proof of a fact, unless it was used or its address has had enough mail. One that is not mailed is deleted and does not count, so
@@ -64,13 +64,13 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     if (!proof) return undefined
     const user = await findUserByEmail(tx, proof.email)
     if (user) return render(user.email, addressTakenMail(user.name, linkTo('forgot-password')))
-    return render(proof.email, verificationMail(proof.name ?? proof.email, linkTo('verify-email', proof.id)))
+    return render(proof.email, verificationMail(proof.name ?? proof.email, linkTo('verify-email', proof)))
   }
 
   async function passwordReset(tx: SystemTx, fact: MailFact): Promise<Mail | undefined> {
     const proof = await proofOf(tx, fact)
     const user = proof && (await findUserByEmail(tx, proof.email))
-    if (user) return render(user.email, passwordResetMail(user.name, linkTo('reset-password', proof.id)))
+    if (user) return render(user.email, passwordResetMail(user.name, linkTo('reset-password', proof)))
     if (proof) await deleteProof(tx, proof.id)
     return undefined
   }
@@ -89,8 +89,7 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     if (!proof || !asking) return undefined
     const owner = await findUserByEmail(tx, proof.email)
     const isFree = !owner || owner.id === asking.id
-    if (isFree)
-      return render(proof.email, notices.emailChangeMail(asking.name, linkTo('confirm-email-change', proof.id)))
+    if (isFree) return render(proof.email, notices.emailChangeMail(asking.name, linkTo('confirm-email-change', proof)))
     await deleteProof(tx, proof.id)
     return render(owner.email, notices.addressWantedMail(owner.name))
   }
@@ -123,8 +122,8 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
   async function invitation(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
     const found = await invitationToMail(tx, String(payload.invitationId))
     if (!found) return undefined
-    const { id, email } = found.invitation
-    return render(email, invitationMail(found, linkTo('accept-invitation', id)))
+    const { invitation } = found
+    return render(invitation.email, invitationMail(found, linkTo('accept-invitation', invitation)))
   }
 
   const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {

@@ -10,6 +10,7 @@ import { NEW_DEVICE, REFRESH_TOKEN_REUSED, SESSIONS_ENDED } from '../fact-kinds.
 import { hashToken, isWellFormedToken, newRefreshToken, newSuccessorSalt, successorOf } from '../refresh-token.ts'
 import type { Session } from '../schemas.ts'
 import type { SignInLog } from '../sign-in-log.ts'
+import { findUser } from '../store.ts'
 import type { Grant, Tokens } from '../tokens.ts'
 import { isNewDevice } from './new-device.ts'
 import * as store from './store.ts'
@@ -137,10 +138,10 @@ export function createSessionsService({ postgres, tokens, csrf, signInLog }: Dep
       const refreshToken = newRefreshToken()
       await postgres.withSystem(async (tx) => {
         await before(tx)
-        const isNew = await isNewDevice(tx, userId, device)
+        const [origins, user] = [await store.listOrigins(tx, userId), await findUser(tx, userId)]
         await store.insertSession(tx, { ...session, ip, userAgent: userAgent?.slice(0, USER_AGENT_MAX) ?? null })
         await store.insertRefreshToken(tx, hashToken(refreshToken), session.id)
-        if (isNew) {
+        if (isNewDevice(device, origins, user?.createdAt)) {
           const payload = { userId, sessionId: session.id }
           await append(tx, { organizationId: NO_ORGANIZATION, kind: NEW_DEVICE, payload })
         }
