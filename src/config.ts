@@ -192,9 +192,6 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   if (environment.METERHOUSE_MODE === 'production' && environment.METERHOUSE_JWT_SECRET === DEVELOPMENT_JWT_SECRET) {
     faults.push('METERHOUSE_JWT_SECRET must be set to a secret of its own in production mode')
   }
-  if (environment.METERHOUSE_JWT_SECRET.includes(',')) {
-    faults.push('METERHOUSE_JWT_SECRET must not have a comma, or it could not be listed once it is a previous one')
-  }
   if (environment.METERHOUSE_PROCESSES > 1 && !roles.includes('api')) {
     faults.push('METERHOUSE_PROCESSES multiplies the role api, which METERHOUSE_ROLES does not name')
   }

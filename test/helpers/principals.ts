@@ -91,7 +91,9 @@ export async function makeInvalidCredentials(
     'a token with other claims under its signature': `${header}.${stronger}.${signature}`,
     'a token of another secret': app.jwt.sign(claims, { key: 'another secret that is long enough to sign with' }),
     'a token that names an unknown secret': app.jwt.sign(claims, { kid: '00000000' }),
-    'a token that brings the address of a key': app.jwt.sign(claims, { header: { jku: 'https://evil.example/keys' } }),
+    'a token that brings the address of a key': app.jwt.sign(claims, {
+      header: { jku: 'https://evil.example/keys' },
+    } as object),
     'a token of another algorithm': app.jwt.sign(claims, { algorithm: 'HS512' }),
     'a token of another issuer': app.jwt.sign(claims, { iss: 'somebody' }),
     'a token of another type': app.jwt.sign({ ...claims, typ: 'refresh' }),

@@ -108,7 +108,7 @@ t.test('production does not start with the secret that everybody knows', async (
   t.same(faultsOf({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }), [])
 })
 
-t.test('previous secrets are as long as the present one, and none has a comma', async (t) => {
+t.test('previous secrets are as long as the present one', async (t) => {
   const of = (text: string) => ({ ...DEVELOPMENT, METERHOUSE_JWT_PREVIOUS_SECRETS: text })
   const [one, two] = ['1'.repeat(32), '2'.repeat(40)]
   t.same(loadConfig(of(`${one},${two}`)).http.jwtPreviousSecrets, [one, two])
@@ -116,7 +116,6 @@ t.test('previous secrets are as long as the present one, and none has a comma', 
   for (const text of ['short', `${one},short`, `${one},`, `,${one}`]) {
     t.match(faultsOf(of(text)), [/^METERHOUSE_JWT_PREVIOUS_SECRETS: /], text)
   }
-  t.match(faultsOf({ ...DEVELOPMENT, METERHOUSE_JWT_SECRET: `${one},${two}` }), [/^METERHOUSE_JWT_SECRET /])
 })
 
 t.test('production does not start with a fault that somebody asked for', async (t) => {
