@@ -5,6 +5,7 @@ import audit from './domains/audit/index.ts'
 import billing, { createCatalogService } from './domains/billing/index.ts'
 import events, {
   createProgress,
+  eraseEvents,
   type Outcomes,
   openEnricher,
   openOutcomes,
@@ -18,7 +19,11 @@ import events, {
 import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
-import organizations, { createOrganizationsService } from './domains/organizations/index.ts'
+import organizations, {
+  createOrganizationsService,
+  KEYS_SWITCHED,
+  organizationJobs,
+} from './domains/organizations/index.ts'
 import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
@@ -94,6 +99,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   if (config.roles.includes('jobs')) {
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
+    await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes)
   return app
@@ -113,6 +119,7 @@ async function registerApi(
   const planOf = trackingPlansService.planOf
   const enricher = openEnricher(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
+  app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
 
   const keyed = { authenticate: projectsService.authenticateKey, authorize: projectsService.authorize }
@@ -135,6 +142,7 @@ async function registerApi(
     await scope.register(billing, { catalog: createCatalogService(app) })
     await scope.register(organizations, {
       organizations: organizationsService,
+      graceMs: config.organizationGraceMs,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
     await scope.register(projects, { projects: projectsService })

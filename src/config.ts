@@ -120,6 +120,12 @@ export const EnvironmentSchema = Type.Object(
       2 ** 50,
       'Memory of the event buffer from whose 60 % on requests are refused; 0 takes the maxmemory of its Redis.',
     ),
+    METERHOUSE_ORGANIZATION_GRACE_DAYS: integer(
+      30,
+      1,
+      365,
+      'Days from the request to delete an organization to its deletion; until then an owner can take it back.',
+    ),
     METERHOUSE_SHUTDOWN_TIMEOUT_MS: integer(
       8000,
       100,
@@ -252,6 +258,7 @@ function group(env: Environment, roles: Role[]) {
     clickhouse: { url: env.METERHOUSE_CLICKHOUSE_URL },
     redis: { url: env.METERHOUSE_REDIS_URL, ingestUrl: env.METERHOUSE_INGEST_REDIS_URL },
     mail: { smtpUrl: env.METERHOUSE_SMTP_URL, from: env.METERHOUSE_MAIL_FROM, inboxUrl: env.METERHOUSE_MAIL_INBOX_URL },
+    organizationGraceMs: env.METERHOUSE_ORGANIZATION_GRACE_DAYS * 86_400_000,
     demoProjectId: env.METERHOUSE_DEMO_PROJECT_ID,
     ingest: {
       shards: env.METERHOUSE_SHARDS,

@@ -183,6 +183,11 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ ...(await aMember()), payload: { role: 'analyst' } }),
   },
   [`DELETE ${ORGANIZATION}/members/:userId`]: { answers: MANAGERS(204), request: () => aMember() },
+  [`DELETE ${ORGANIZATION}`]: {
+    answers: MANAGERS(400).with(COLUMNS.indexOf('admin'), 403),
+    request: async () => ({ payload: { name: 'not its name' } }),
+  },
+  [`POST ${ORGANIZATION}/restore`]: { answers: MANAGERS(409).with(COLUMNS.indexOf('admin'), 403) },
   [`POST ${ORGANIZATION}/transfer`]: {
     answers: MANAGERS().with(COLUMNS.indexOf('admin'), 403),
     request: async () => ({ payload: { userId: await addMember(app, alpha, 'viewer') } }),

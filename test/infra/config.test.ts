@@ -201,6 +201,7 @@ const GROUPS = {
     'BUFFER_BYTES_MAX',
   ],
   Requests: ['API_REQUESTS_PER_MINUTE', 'FAILED_AUTHENTICATIONS_PER_MINUTE'],
+  Organizations: ['ORGANIZATION_GRACE_DAYS'],
   'Demo page': ['DEMO_PROJECT_ID'],
 }
 const INTRODUCTION = `# The configuration of Meterhouse. Copy this file to .env and set what you need.

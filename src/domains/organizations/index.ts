@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { createDeletionService } from './deletion/service.ts'
 import { invitationRoutes, receivedRoutes } from './invitations/routes.ts'
 import { createInvitationsService } from './invitations/service.ts'
 import { memberRoutes } from './members/routes.ts'
@@ -8,11 +9,14 @@ import type { OrganizationsService } from './service.ts'
 
 export { INVITED, KEYS_SWITCHED, MEMBERSHIP_ENDED } from './fact-kinds.ts'
 export { invitationToMail } from './invitations/service.ts'
+export { organizationJobs } from './jobs.ts'
 export { ROLE_PERMISSIONS } from './roles.ts'
 export { createOrganizationsService, type OrganizationsService } from './service.ts'
 
 interface OrganizationsOptions {
   organizations: OrganizationsService
+  /** How long the deletion of an organization can be taken back. */
+  graceMs: number
   /** Makes the token of an invitation's link of its id. */
   invitationTokenOf: (invitationId: string) => string
 }
@@ -21,11 +25,17 @@ interface OrganizationsOptions {
 const organizationsPlugin: FastifyPluginAsync<OrganizationsOptions> = async (app, options) => {
   const { postgres } = app
   const { organizations, invitationTokenOf: tokenOf } = options
-  await app.register(organizationRoutes, { organizations })
+  const deletion = createDeletionService({ alone: organizations.alone, graceMs: options.graceMs })
+  await app.register(organizationRoutes, { organizations, deletion })
   await app.register(memberRoutes, {
     members: createMembersService({ postgres, alone: organizations.alone }),
   })
-  const invitations = createInvitationsService({ postgres, organizations, tokenOf })
+  const invitations = createInvitationsService({
+    postgres,
+    alone: organizations.alone,
+    readOrganization: organizations.readOrganization,
+    tokenOf,
+  })
   await app.register(invitationRoutes, { invitations })
   await app.register(receivedRoutes, { invitations })
 }

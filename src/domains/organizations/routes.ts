@@ -4,15 +4,17 @@ import { actingOf } from '../../http/acting.ts'
 import { perAddress } from '../../http/limits.ts'
 import { personOf } from '../../http/person.ts'
 import { OrganizationParams, problemResponses } from '../../http/schemas.ts'
-import { OrganizationInput, OrganizationPage, OrganizationSchema, PageQuery } from './schemas.ts'
+import type { DeletionService } from './deletion/service.ts'
+import { Deletion, OrganizationInput, OrganizationPage, OrganizationSchema, PageQuery } from './schemas.ts'
 import type { OrganizationsService } from './service.ts'
 
 interface OrganizationRouteOptions {
+  deletion: DeletionService
   organizations: OrganizationsService
 }
 
 export const organizationRoutes: FastifyPluginAsyncTypebox<OrganizationRouteOptions> = async (app, options) => {
-  const { organizations } = options
+  const { organizations, deletion } = options
 
   app.post(
     '/v1/organizations',
@@ -81,5 +83,40 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<OrganizationRouteOpti
       },
     },
     (request) => organizations.renameOrganization(organizationScope(request), request.body.name, actingOf(request)),
+  )
+
+  app.delete(
+    '/v1/organizations/:organizationId',
+    {
+      config: { access: 'organizations:write' },
+      schema: {
+        operationId: 'deleteOrganization',
+        summary: 'Delete an organization',
+        description:
+          'For owners. Its keys stop acting within five seconds, and its members go on reading. When the grace is over (30 days, unless configured otherwise), all of it is deleted, events included.',
+        tags: ['Organizations'],
+        params: OrganizationParams,
+        body: Deletion,
+        response: { 202: OrganizationSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
+      },
+    },
+    async (request, reply) =>
+      reply.code(202).send(await deletion.ask(organizationScope(request), request.body.name, actingOf(request))),
+  )
+
+  app.post(
+    '/v1/organizations/:organizationId/restore',
+    {
+      config: { access: 'organizations:write' },
+      schema: {
+        operationId: 'restoreOrganization',
+        summary: 'Take the deletion of an organization back',
+        description: 'For owners, as long as the grace lasts. Its keys act again within five seconds.',
+        tags: ['Organizations'],
+        params: OrganizationParams,
+        response: { 200: OrganizationSchema, ...problemResponses(400, 401, 403, 404, 409, 429, 503) },
+      },
+    },
+    (request) => deletion.cancel(organizationScope(request), actingOf(request)),
   )
 }

@@ -8,7 +8,8 @@ import { record } from '../audit/index.ts'
 import { lastOwner, noSuchOrganization } from './errors.ts'
 import { MEMBERSHIP_ENDED } from './fact-kinds.ts'
 import type { Alone } from './manages.ts'
-import { mayDo, type OrganizationRole, ROLE_PERMISSIONS } from './roles.ts'
+import { toOrganization } from './organization.ts'
+import { mayDo, ROLE_PERMISSIONS } from './roles.ts'
 import type { Organization } from './schemas.ts'
 import {
   deleteMemberships,
@@ -143,9 +144,4 @@ async function leaveAll(tx: SystemTx, userId: string): Promise<string[]> {
     await append(tx, { organizationId, kind: MEMBERSHIP_ENDED, payload: { userId } })
   }
   return organizationIds
-}
-
-export function toOrganization(row: OrganizationRow, role: OrganizationRole): Organization {
-  const { id, name, createdAt, deletesAt } = row
-  return { id, name, role, createdAt: createdAt.toISOString(), deletesAt: deletesAt?.toISOString() ?? null }
 }

@@ -187,6 +187,10 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       return toProject(row)
     },
 
+    /** Drops what this process remembers of the keys of an organization. */
+    forgetOrganization: (organizationId: string): void =>
+      forget((principal) => principal.organizationId === organizationId),
+
     /** Drops what this process remembers of the keys of a project, and with them of its settings. */
     forgetProject: (projectId: string): void => forget((principal) => principal.projectId === projectId),
   }

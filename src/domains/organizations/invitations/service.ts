@@ -7,9 +7,8 @@ import type { Postgres, SystemTx, TenantTx } from '../../../infra/postgres.ts'
 import { record } from '../../audit/index.ts'
 import { alreadyInvited, alreadyMember, invitationNotFound } from '../errors.ts'
 import { INVITED } from '../fact-kinds.ts'
-import { assertManages } from '../manages.ts'
+import { type Alone, assertManages } from '../manages.ts'
 import type { Invitation, InvitationInput, Organization, ReceivedInvitation } from '../schemas.ts'
-import type { OrganizationsService } from '../service.ts'
 import { joinOrganization } from '../store.ts'
 import * as store from './store.ts'
 
@@ -19,14 +18,14 @@ export type InvitationsService = ReturnType<typeof createInvitationsService>
 
 interface Dependencies {
   postgres: Postgres
-  organizations: OrganizationsService
+  alone: Alone
+  readOrganization: (scope: OrganizationScope) => Promise<Organization>
   /** Makes the token of an invitation of its id, for the link that is mailed. */
   tokenOf: (invitationId: string) => string
 }
 
 /** How people come into an organization: a member asks them by mail, and they say yes from the account of that address. */
-export function createInvitationsService({ postgres, organizations, tokenOf }: Dependencies) {
-  const { alone } = organizations
+export function createInvitationsService({ postgres, alone, readOrganization, tokenOf }: Dependencies) {
   const theInvitation = async (tx: TenantTx, id: string) => {
     const row = await store.lockInvitation(tx, id)
     if (!row) throw noSuchInvitation()
@@ -99,7 +98,7 @@ export function createInvitationsService({ postgres, organizations, tokenOf }: D
         await record(tx, { organizationId, by, action: 'member.joined', target, after })
         return organizationId
       })
-      return organizations.readOrganization({ organizationId, userId })
+      return readOrganization({ organizationId, userId })
     },
 
     /** What awaits a person: they are in the mail, too, which has the token. */

@@ -1,6 +1,5 @@
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
-import type { OrganizationRole } from '../roles.ts'
 import { invitations, memberships, organizations } from '../tables.ts'
 
 export type InvitationRow = typeof invitations.$inferSelect
@@ -51,7 +50,7 @@ export async function deleteInvitation(tx: TenantTx, id: string): Promise<void> 
 }
 
 /** Takes back what a member has offered of these roles. */
-export async function deleteInvitationsBy(tx: TenantTx, userId: string, roles: OrganizationRole[]): Promise<void> {
+export async function deleteInvitationsBy(tx: TenantTx, userId: string, roles: InvitationRow['role'][]): Promise<void> {
   await tx.delete(invitations).where(and(eq(invitations.invitedBy, userId), inArray(invitations.role, roles)))
 }
 
