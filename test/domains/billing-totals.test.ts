@@ -3,6 +3,8 @@ import t from 'tap'
 import { type Coupon, discountOf } from '../../src/domains/billing/pricing/coupon.ts'
 import { totalsOf } from '../../src/domains/billing/pricing/totals.ts'
 
+fc.configureGlobal({ seed: 7 })
+
 const lines = fc.array(fc.bigInt({ min: -(10n ** 9n), max: 10n ** 9n }), { maxLength: 12 })
 const charges = fc.array(fc.bigInt({ min: 0n, max: 10n ** 9n }), { maxLength: 12 })
 const coupon = fc.oneof(
@@ -59,6 +61,15 @@ t.test('a discount takes no line below nothing and no invoice below nothing', as
     fc.property(charges, coupons, taxBasisPoints, (lines, coupons, taxBasisPoints) => {
       const { lines: parts, ...whole } = totalsOf({ lines, coupons, taxBasisPoints })
       return [...parts, whole].every(({ net, discount, tax }) => net >= 0n && discount >= 0n && tax >= 0n)
+    }),
+  )
+})
+
+t.test('what coupons take off comes off the charges, and no credit grows or shrinks by it', async () => {
+  fc.assert(
+    fc.property(lines, coupons, (lines, coupons) => {
+      const { lines: parts } = totalsOf({ lines, coupons, taxBasisPoints: 0n })
+      return parts.every(({ amount, discount }) => amount > 0n || discount === 0n)
     }),
   )
 })
