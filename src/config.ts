@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { readSignInProviders, type SignInProvider } from './sign-in-providers.ts'
 
 const DEVELOPMENT_JWT_SECRET = 'development-only-secret-do-not-use'
 
@@ -85,6 +86,11 @@ export const EnvironmentSchema = Type.Object(
         description: 'Bearer token of GET /metrics. Without it only loopback is answered.',
       }),
     ),
+    METERHOUSE_OIDC_PROVIDERS: Type.String({
+      default: '[]',
+      description:
+        'JSON list of { id, name, preset (google or github) or issuer, clientId, clientSecret, scopes }. An id is in use for good.',
+    }),
     METERHOUSE_DEMO_PROJECT_ID: Type.Optional(
       Type.String({
         pattern: '^prj_[0-9a-z]{26}$',
@@ -165,6 +171,8 @@ export class ConfigError extends Error {
   }
 }
 
+export type { SignInProvider } from './sign-in-providers.ts'
+
 export type Config = ReturnType<typeof group>
 
 /** Reads and checks the environment. Throws ConfigError naming every fault; the result is frozen all the way down. */
@@ -204,8 +212,11 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   if (environment.METERHOUSE_MODE === 'production' && environment.METERHOUSE_FAILPOINTS !== '') {
     faults.push('METERHOUSE_FAILPOINTS makes the process fail on purpose and is taken in development mode only')
   }
+  const signInProviders = readSignInProviders(environment.METERHOUSE_OIDC_PROVIDERS, (where, what) =>
+    faults.push(`METERHOUSE_OIDC_PROVIDERS${where} ${what}`),
+  )
   if (faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze(group(environment, roles))
+  return deepFreeze(group(environment, roles, signInProviders))
 }
 
 /** The text as the type of its variable, or as it is for the check to complain about: 2.9 is not 2, and yes is not true. */
@@ -231,7 +242,7 @@ function parseRoles(text: string, faults: string[]): Role[] {
   return roles as Role[]
 }
 
-function group(env: Environment, roles: Role[]) {
+function group(env: Environment, roles: Role[], signInProviders: SignInProvider[]) {
   return {
     mode: env.METERHOUSE_MODE,
     roles,
@@ -259,6 +270,7 @@ function group(env: Environment, roles: Role[]) {
     redis: { url: env.METERHOUSE_REDIS_URL, ingestUrl: env.METERHOUSE_INGEST_REDIS_URL },
     mail: { smtpUrl: env.METERHOUSE_SMTP_URL, from: env.METERHOUSE_MAIL_FROM, inboxUrl: env.METERHOUSE_MAIL_INBOX_URL },
     organizationGraceMs: env.METERHOUSE_ORGANIZATION_GRACE_DAYS * 86_400_000,
+    signInProviders,
     demoProjectId: env.METERHOUSE_DEMO_PROJECT_ID,
     ingest: {
       shards: env.METERHOUSE_SHARDS,

@@ -30,6 +30,7 @@ const REASONS: Record<number, string> = {
   426: 'The request is not a WebSocket handshake.',
   429: 'Too many requests; `Retry-After` says when to come back.',
   500: 'An unexpected fault; the request id finds it in the log.',
+  502: 'Another service did not answer, or not as agreed.',
   503: 'A service that this request needs is not available; `Retry-After` says when to come back.',
 }
 

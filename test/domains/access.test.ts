@@ -170,6 +170,21 @@ const TABLE: Record<string, Row> = {
     answers: PEOPLE(404),
     request: async () => ({ url: `/v1/me/sessions/${newId('ses')}` }),
   },
+  'GET /account/signed-in': { answers: EVERYBODY },
+  'GET /v1/auth/providers': { answers: EVERYBODY },
+  'GET /v1/auth/providers/:providerId/start': {
+    answers: EVERYBODY.map(() => 404),
+    request: async () => ({ url: '/v1/auth/providers/nobody/start', remoteAddress: newAddress() }),
+  },
+  'GET /v1/auth/providers/:providerId/callback': {
+    answers: EVERYBODY.map(() => 404),
+    request: async () => ({ url: '/v1/auth/providers/nobody/callback?state=x', remoteAddress: newAddress() }),
+  },
+  'GET /v1/me/identities': { answers: PEOPLE() },
+  'DELETE /v1/me/identities/:identityId': {
+    answers: PEOPLE(404),
+    request: async () => ({ url: `/v1/me/identities/${newId('idn')}` }),
+  },
   'POST /v1/organizations': {
     answers: PEOPLE(201),
     request: async () => ({ payload: { name: 'Made by the matrix' }, remoteAddress: newAddress() }),
@@ -420,7 +435,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|identity\.session_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

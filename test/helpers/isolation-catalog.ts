@@ -7,7 +7,14 @@ const UNGUESSABLE_INDEXES = ['projects_id', 'api_keys_hash', 'invitations_token'
 const GLOBAL_TABLES = { users: ['id', 'email', 'name', 'created_at'] }
 
 /** Tables outside the organizations that no tenant transaction may see at all. */
-export const SYSTEM_TABLES = ['sessions', 'refresh_tokens', 'mailbox_proofs', 'plans', 'plan_versions']
+export const SYSTEM_TABLES = [
+  'sessions',
+  'refresh_tokens',
+  'mailbox_proofs',
+  'user_identities',
+  'plans',
+  'plan_versions',
+]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
 export const APPEND_ONLY_TABLES = [

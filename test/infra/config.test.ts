@@ -172,6 +172,39 @@ t.test('an environment with the required variables alone gives the documented de
   })
 })
 
+t.test('every fault of a sign-in provider is named by its place, and no value of it is repeated', async (t) => {
+  const faultsOfList = (list: unknown) =>
+    faultsOf({ ...DEVELOPMENT, METERHOUSE_OIDC_PROVIDERS: typeof list === 'string' ? list : JSON.stringify(list) })
+  const good = { id: 'corp', name: 'Corp', issuer: 'https://id.example.com', clientId: 'x', clientSecret: 'hunter2' }
+  const google = { ...good, id: 'google', preset: 'google', issuer: undefined }
+  t.same(faultsOfList([good, google, { ...google, id: 'github', preset: 'github' }]), [])
+  t.same(faultsOfList([{ ...good, issuer: 'http://localhost:4000' }]), [])
+  const endpoints = { authorization: 'http://hunter2', token: 'https://x', user: 'https://x', emails: 'https://x' }
+  const faulty: [unknown, RegExp][] = [
+    ['hunter2', / must be a JSON list/],
+    [{ ...good }, / must be a JSON list/],
+    [['hunter2'], /\/0 /],
+    [[good, { ...good, clientSecret: 5 }], /\/1\/clientSecret /],
+    [[{ ...good, clientSecret: undefined }], /\/0\/clientSecret /],
+    [[{ ...good, id: 'Hunter2' }], /\/0\/id /],
+    [[good, good], /\/1\/id /],
+    [[{ ...good, issuer: undefined }], /\/0\/issuer is required/],
+    [[{ ...good, issuer: 'http://hunter2.example' }], /\/0\/issuer must be a URL/],
+    [[{ ...good, preset: 'hunter2' }], /\/0\/preset /],
+    [[{ ...good, scopes: ['hunter2'] }], /\/0\/scopes must have openid/],
+    [[{ ...google, preset: 'github', endpoints }], /\/0\/endpoints\/authorization must be a URL/],
+    [[{ ...good, endpoints: { ...endpoints, authorization: 'https://x' } }], /\/0\/endpoints /],
+    [[{ ...good, color: 'hunter2' }], /\/0\/color /],
+  ]
+  for (const [list, expected] of faulty) {
+    const faults = faultsOfList(list)
+    t.equal(faults.length, 1, faults.join())
+    t.match(faults[0], expected)
+    t.match(faults[0], /^METERHOUSE_OIDC_PROVIDERS/)
+    t.notMatch(faults[0], /hunter2/i)
+  }
+})
+
 /** The order of .env.example. A variable that is in no group fails the first test below. */
 const GROUPS = {
   Server: [
@@ -186,6 +219,7 @@ const GROUPS = {
     'FAILPOINTS',
   ],
   Secrets: ['JWT_SECRET', 'JWT_PREVIOUS_SECRETS', 'METRICS_TOKEN'],
+  'Sign-in': ['OIDC_PROVIDERS'],
   Logs: ['LOG_LEVEL', 'LOG_FORMAT'],
   Postgres: ['POSTGRES_URL', 'POSTGRES_POOL_MAX', 'POSTGRES_OWNER_URL'],
   ClickHouse: ['CLICKHOUSE_URL'],

@@ -5,6 +5,12 @@ export const wrongPassword = defineProblem('identity.wrong_password', 422, 'The 
 export const tooManyAttempts = defineProblem('identity.too_many_attempts', 429, 'Too many wrong passwords')
 export const csrfMismatch = defineProblem('auth.csrf_token_invalid', 403, 'The csrf token is missing or wrong')
 export const sessionNotFound = defineProblem('identity.session_not_found', 404, 'Not found')
+export const providerNotFound = defineProblem('auth.provider_not_found', 404, 'Not found')
+export const flowNotValid = defineProblem('auth.flow_not_valid', 422, 'This sign-in cannot be finished')
+export const providerFailed = defineProblem('auth.provider_failed', 502, 'The sign-in at the other service failed')
+export const providerRefused = defineProblem('auth.provider_refused', 403, 'The other service does not sign you in')
+export const identityNotFound = defineProblem('identity.identity_not_found', 404, 'Not found')
+export const lastWayIn = defineProblem('identity.last_way_in', 409, 'It is the only way into the account')
 export const linkNotValid = defineProblem('identity.link_not_valid', 422, 'The link is not valid')
 
 /** The field that a request has the person's present password in. */

@@ -18,6 +18,12 @@ import { createMailTokens } from './mail-token.ts'
 import { accountPages } from './pages/routes.ts'
 import { createPasswordCheck } from './password-check/service.ts'
 import { createPasswords } from './passwords.ts'
+import { createFlowCookie } from './providers/flow-cookie.ts'
+import { createFlows } from './providers/flows.ts'
+import { createIdentityLog } from './providers/identity-log.ts'
+import { createLinkingService } from './providers/linking/service.ts'
+import { providerRoutes } from './providers/routes.ts'
+import { createProvidersService } from './providers/service.ts'
 import { identityRoutes } from './routes.ts'
 import { createIdentityService } from './service.ts'
 import { createSessionCookie } from './session-cookie.ts'
@@ -47,6 +53,7 @@ export function openIdentity(
   const mailTokens = createMailTokens(secrets)
   const ask = createAsk({ postgres, mailTokens })
   const dependencies = { postgres, organizations, sessions, passwords, attempts, checkPassword, signInLog, ask }
+  const identityLog = createIdentityLog(organizations)
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {
     sessions,
@@ -57,6 +64,15 @@ export function openIdentity(
     }),
     emailChange: createEmailChangeService(dependencies),
     deleteAccount: createDeletionService(dependencies),
+    providers: createProvidersService({
+      postgres,
+      flows: createFlows(app.redis),
+      accountOf: createLinkingService(identityLog).accountOf,
+      identityLog,
+      begin: sessions.start,
+      providers: config.signInProviders,
+      publicUrl: config.http.publicUrl,
+    }),
     issueViewer: tokens.issueViewer,
     mailTokens,
 
@@ -82,6 +98,11 @@ const identityPlugin: FastifyPluginAsync<{ config: Config; identity: Identity }>
   await app.register(accountRoutes, { accounts: options.identity.accounts })
   await app.register(emailChangeRoutes, { emailChange: options.identity.emailChange })
   await app.register(deletionRoutes, { ...shared, deleteAccount: options.identity.deleteAccount })
+  await app.register(providerRoutes, {
+    cookie: shared.cookie,
+    flowCookie: createFlowCookie({ secure: mode === 'production' }),
+    providers: options.identity.providers,
+  })
   await app.register(sessionRoutes, {
     ...shared,
     sessions: options.identity.sessions,

@@ -6,6 +6,12 @@ const HASH_OPTIONS = { type: argon2id, memoryCost: 19_456, timeCost: 2, parallel
 
 export const hashPassword = (password: string): Promise<string> => hash(password.normalize('NFC'), HASH_OPTIONS)
 
+/**
+ * What an account has for a hash that another service signs in. No password matches it, and finding that out takes as long as with any
+ * other, so that signing in and changing the password answer as for a wrong one. A mailed link sets the first.
+ */
+export const NO_PASSWORD = 'none'
+
 /** Of the four threads that also serve files and names; more would not be faster on fewer cores and would take more memory. */
 const CONCURRENCY_MAX = 2
 const WAITING_MAX = 64

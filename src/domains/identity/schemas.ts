@@ -127,3 +127,73 @@ export const SessionParams = Type.Object({
     examples: ['ses_01jd7z3k9qf8v0m4c2t6n5w1xy'],
   }),
 })
+
+export const ProviderParams = Type.Object({
+  providerId: Type.String({
+    pattern: '^[a-z][a-z0-9-]{0,30}$',
+    description: 'Id of the provider.',
+    examples: ['google'],
+  }),
+})
+
+export const StartQuery = Type.Object(
+  {
+    returnTo: Type.Optional(
+      Type.String({
+        maxLength: 1000,
+        pattern: '^/(?![/\\\\])[\\x21-\\x5b\\x5d-\\x7e]*$',
+        description: 'A path of this server to go to afterwards.',
+        examples: ['/account/signed-in'],
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** Providers add what they like to the URL, so that everything else passes; the library checks what means something. */
+export const ProviderAnswer = Type.Object({
+  state: Type.String({ minLength: 1, maxLength: 200, description: 'What the sign-in began with.' }),
+})
+
+export const ProviderList = Type.Object(
+  { data: Type.Array(Type.Object({ id: Type.String(), name: Type.String() })) },
+  { description: 'The providers.', examples: [{ data: [{ id: 'google', name: 'Google' }] }] },
+)
+
+export const IdentityParams = Type.Object({
+  identityId: Type.String({
+    pattern: '^idn_[0-9a-z]{26}$',
+    description: 'Id of the identity.',
+    examples: ['idn_01jd7z3k9qf8v0m4c2t6n5w1xy'],
+  }),
+})
+
+export const LinkedIdentity = Type.Object({
+  id: Type.String(),
+  provider: Type.Object({
+    id: Type.String(),
+    name: Type.Union([Type.String(), Type.Null()], { description: 'Null when the provider is no longer offered.' }),
+  }),
+  email: Type.String({ description: 'The address that it confirmed when it was linked.' }),
+  createdAt: Type.String({ format: 'date-time' }),
+})
+export type LinkedIdentity = Static<typeof LinkedIdentity>
+
+export const LinkedIdentities = Type.Object(
+  { data: Type.Array(LinkedIdentity) },
+  {
+    description: 'The identities, oldest first; one of each provider at most.',
+    examples: [
+      {
+        data: [
+          {
+            id: 'idn_01jd7z3k9qf8v0m4c2t6n5w1xy',
+            provider: { id: 'google', name: 'Google' },
+            email: 'ada@example.com',
+            createdAt: '2026-01-31T12:00:00.000Z',
+          },
+        ],
+      },
+    ],
+  },
+)

@@ -99,3 +99,26 @@ export const mailboxProofs = pgTable(
     systemOnly(),
   ],
 )
+
+/** Who a person is at another service that signs people in. The person's own password is not needed there, nor the other way round. */
+export const userIdentities = pgTable(
+  'user_identities',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    providerId: text('provider_id').notNull(),
+    /** What the provider calls the person, for good; an address may change hands. */
+    subject: text().notNull(),
+    /** The address that it confirmed when it was linked. */
+    email: text().notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('user_identities_subject').on(table.providerId, table.subject),
+    // One of each provider, so that whoever is given an old address anew is not let into the account of its former holder.
+    uniqueIndex('user_identities_user').on(table.userId, table.providerId),
+    systemOnly(),
+  ],
+)

@@ -4,8 +4,15 @@ import type { FastifyPluginAsync } from 'fastify'
 const asset = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8')
 const PAGE = asset('account.html')
 const SCRIPT = asset('account.js')
-/** The pages that mailed links lead to; each posts to the route of its name. */
-const ACTIONS = ['verify-email', 'reset-password', 'forgot-password', 'confirm-email-change', 'accept-invitation']
+/** The pages that mailed links lead to, each of which posts to the route of the same name, and the one after a sign-in elsewhere. */
+const ACTIONS = [
+  'verify-email',
+  'reset-password',
+  'forgot-password',
+  'confirm-email-change',
+  'accept-invitation',
+  'signed-in',
+]
 
 export const accountPages: FastifyPluginAsync = async (app) => {
   for (const action of ACTIONS) {
