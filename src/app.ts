@@ -1,6 +1,7 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.ts'
+import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
 import billing, { createCatalogService } from './domains/billing/index.ts'
 import events, {
@@ -20,7 +21,9 @@ import identity, { identityJobs, openIdentity } from './domains/identity/index.t
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import organizations, {
+  createFreezingService,
   createOrganizationsService,
+  FREEZE_CHANGED,
   KEYS_SWITCHED,
   organizationJobs,
 } from './domains/organizations/index.ts'
@@ -121,11 +124,13 @@ async function registerApi(
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
+  app.facts.on(FREEZE_CHANGED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
 
   const keyed = { authenticate: projectsService.authenticateKey, authorize: projectsService.authorize }
   const keyedOrSignedIn = {
     ...keyed,
     authorizeOrganization: organizationsService.authorize,
+    isOperator: people.isOperator,
     authenticate: async (credential: string) =>
       credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : people.authenticate(credential),
   }
@@ -138,6 +143,7 @@ async function registerApi(
   await app.register(async (scope) => {
     guardScope(scope, keyedOrSignedIn)
     await scope.register(identity, { config, identity: people })
+    await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
     await scope.register(billing, { catalog: createCatalogService(app) })
     await scope.register(organizations, {

@@ -43,6 +43,10 @@ export const invalidRequest = defineProblem('request.invalid', 400, 'The request
 export const unauthenticated = defineProblem('auth.unauthenticated', 401, 'Credentials are missing or not valid')
 export const forbidden = defineProblem('auth.forbidden', 403, 'The credential does not allow this')
 export const notFound = defineProblem('resource.not_found', 404, 'Not found')
+/** Of a path where nothing is, and of a route that somebody may not know of. */
+export const noSuchRoute = ({ method, url }: { method: string; url: string }): Problem =>
+  notFound(`There is no ${method} ${url.split('?', 1)[0]}.`)
+
 export const unavailable = defineProblem(
   'service.unavailable',
   503,

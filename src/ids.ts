@@ -1,7 +1,20 @@
 import { randomBytes } from 'node:crypto'
 
 /** Every kind of id that Meterhouse mints, by its prefix. */
-export type IdPrefix = 'org' | 'prj' | 'key' | 'usr' | 'mem' | 'fct' | 'evt' | 'ses' | 'prf' | 'aud' | 'ivt' | 'idn'
+export type IdPrefix =
+  | 'org'
+  | 'prj'
+  | 'key'
+  | 'usr'
+  | 'mem'
+  | 'fct'
+  | 'evt'
+  | 'ses'
+  | 'prf'
+  | 'aud'
+  | 'ivt'
+  | 'idn'
+  | 'rol'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 

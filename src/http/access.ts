@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { invalidRequest, Problem, unauthenticated } from '../errors.ts'
+import { invalidRequest, noSuchRoute, Problem, unauthenticated } from '../errors.ts'
 import type { ProjectScope } from '../infra/clickhouse.ts'
 import type { FailureLimit } from './failed-authentications.ts'
 
@@ -29,6 +29,7 @@ export const PERMISSIONS = [
   'organizations:write',
   'members:read',
   'members:write',
+  'roles:write',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
@@ -67,12 +68,17 @@ export interface OrganizationScope {
   userId: string
 }
 
-/** `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project or organization. */
-export type Access = 'public' | 'self' | Permission
+/**
+ * `public` asks for nothing, `self` for any valid credential, a permission for that permission in the named project or organization,
+ * `operator` for a person who runs the platform: to everybody else the route is not there.
+ */
+export type Access = 'public' | 'self' | 'operator' | Permission
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /** Whether the route also serves people whose organization is frozen. Their keys do nothing until it is thawed. */
+    whileFrozen?: boolean
     /**
      * Finds the credential in the decoded body, for clients that can send it nowhere else. It counts only where there is no
      * Authorization header, and the request is then authenticated after its body has been read.
@@ -100,13 +106,21 @@ export interface AccessRules {
    * Resolves the project that the request names, or the key's own one where the route names none. Throws 404 for a project that
    * the principal may not know of, exactly as for an absent one, and 403 for a known project without the permission.
    */
-  authorize: (principal: Principal, permission: Permission, projectId: string | undefined) => Promise<ProjectScope>
+  authorize: (
+    principal: Principal,
+    permission: Permission,
+    projectId: string | undefined,
+    whileFrozen: boolean,
+  ) => Promise<ProjectScope>
   /** Does the same for a route that names an organization. Only people belong to one: every other credential is answered 403. */
   authorizeOrganization?: (
     principal: Principal,
     permission: Permission,
     organizationId: string,
+    whileFrozen: boolean,
   ) => Promise<OrganizationScope>
+  /** Whether somebody runs the platform at this moment; without it nobody does. */
+  isOperator?: (principal: Principal) => Promise<boolean>
   /** Turns addresses away that only fail; without it none is. */
   failures?: FailureLimit
 }
@@ -124,6 +138,7 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
     const { access, bodyCredential, queryCredential } = request.routeOptions.config
     if (access === undefined || access === 'public') return
     rules.failures?.check(request.ip)
+    if (access === 'operator') return guardOperator(request)
     if (!queryCredential) refuseCredentialInUrl(request)
     const elsewhere = bodyCredential ?? queryCredential
     if (!elsewhere || request.headers.authorization !== undefined) {
@@ -139,16 +154,28 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
     await guard(request, access, bodyCredential?.(request.body))
   }
 
+  /** Whoever may not use the route gets what they would get if there were none, whatever is wrong with them. */
+  async function guardOperator(request: FastifyRequest): Promise<void> {
+    const principal = await authenticate(readCredential(request), request.ip).catch((error) => {
+      if (error instanceof Problem && error.status < 500) throw noSuchRoute(request)
+      throw error
+    })
+    if (!(await rules.isOperator?.(principal))) throw noSuchRoute(request)
+    refuseCredentialInUrl(request)
+    request.principal = principal
+  }
+
   async function guard(request: FastifyRequest, access: Access, credential: string | undefined): Promise<void> {
     const principal = await authenticate(credential, request.ip)
     request.principal = principal
-    if (access === 'self' || access === 'public') return
+    if (access === 'self' || access === 'public' || access === 'operator') return
+    const { whileFrozen = false } = request.routeOptions.config
     const { projectId, organizationId } = request.params as { projectId?: string; organizationId?: string }
     if (organizationId !== undefined && rules.authorizeOrganization) {
-      request.organization = await rules.authorizeOrganization(principal, access, organizationId)
+      request.organization = await rules.authorizeOrganization(principal, access, organizationId, whileFrozen)
       return
     }
-    request.scope = await rules.authorize(principal, access, projectId)
+    request.scope = await rules.authorize(principal, access, projectId, whileFrozen)
   }
 
   async function authenticate(credential: string | undefined, ip: string): Promise<Principal> {

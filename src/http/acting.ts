@@ -6,6 +6,8 @@ export interface Acting {
   principal: Principal
   ip: string
   userAgent: string | undefined
+  /** Whether a person does it who runs the platform, and not as a member of the organization. */
+  asOperator?: true
 }
 
 /** Who is behind a guarded request. */

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type FieldError, invalidRequest, notFound, Problem } from '../errors.ts'
+import { type FieldError, invalidRequest, noSuchRoute, Problem } from '../errors.ts'
 
 const TYPE_BASE = 'https://meterhouse.dev/problems/'
 
@@ -41,10 +41,7 @@ export default fp(
         request.log.error({ err: problem.cause ?? error, code: problem.code }, 'request failed')
       return sendProblem(problem, request, reply)
     })
-    app.setNotFoundHandler((request, reply) => {
-      const path = request.url.split('?', 1)[0]
-      return sendProblem(notFound(`There is no ${request.method} ${path}.`), request, reply)
-    })
+    app.setNotFoundHandler((request, reply) => sendProblem(noSuchRoute(request), request, reply))
   },
   { name: 'problems' },
 )

@@ -1,10 +1,12 @@
+import { sql } from 'drizzle-orm'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
-import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
-import { KEY_SCOPES, type KeyScope } from '../../src/http/access.ts'
+import { type OrganizationRole, ROLE_GRANTABLE } from '../../src/domains/organizations/roles.ts'
+import { KEY_SCOPES, type KeyScope, type Permission } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
 import {
+  addCustomMember,
   addMember,
   makeApiKey,
   makeInvalidCredentials,
@@ -36,6 +38,7 @@ const COLUMNS = [
 ] as const
 
 const EVERYBODY = COLUMNS.map(() => 200)
+const NOBODY = COLUMNS.map(() => 404)
 const READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 200, 404, 404, 401]
 /** The payloads are events that every member may read; the start page shows one demo project and has no business here. */
 const QUARANTINE_READERS = [401, 403, 403, 200, 404, 200, 200, 200, 200, 200, 403, 404, 404, 401]
@@ -73,6 +76,8 @@ type Row = {
   request?: () => Promise<Partial<InjectOptions>>
   /** Whether the route ends the session that it is called with, so that it takes somebody new each time. */
   endsSession?: boolean
+  /** What a role with the permission alone is answered where that is not enough, because nobody manages who may do more. */
+  alone?: number
 }
 
 const sdkRow = (url: string, payload: object): [string, Row] => [
@@ -190,26 +195,49 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { name: 'Made by the matrix' }, remoteAddress: newAddress() }),
   },
   'GET /v1/organizations': { answers: PEOPLE() },
+  // To everybody who does not run the platform these are not there.
+  'GET /v1/admin/organizations': { answers: NOBODY },
+  'GET /v1/admin/organizations/:organizationId': { answers: NOBODY },
+  'POST /v1/admin/organizations/:organizationId/freeze': {
+    answers: NOBODY,
+    request: async () => ({ payload: { reason: 'the matrix' } }),
+  },
+  'POST /v1/admin/organizations/:organizationId/unfreeze': { answers: NOBODY },
+  'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
+  [`GET ${ORGANIZATION}/roles`]: { answers: MEMBERS() },
+  [`POST ${ORGANIZATION}/roles`]: {
+    answers: MANAGERS(201),
+    request: async () => ({ payload: { name: newId('rol'), permissions: ['roles:write'] } }),
+  },
+  [`PATCH ${ORGANIZATION}/roles/:roleId`]: {
+    answers: MANAGERS(),
+    request: async () => ({ ...(await aRole()), payload: { name: newId('rol') } }),
+  },
+  [`DELETE ${ORGANIZATION}/roles/:roleId`]: { answers: MANAGERS(204), request: () => aRole() },
   [`GET ${ORGANIZATION}`]: { answers: MEMBERS() },
   [`PATCH ${ORGANIZATION}`]: { answers: MANAGERS(), request: async () => ({ payload: { name: 'Renamed' } }) },
   [`GET ${ORGANIZATION}/members`]: { answers: MEMBERS() },
   [`PATCH ${ORGANIZATION}/members/:userId`]: {
     answers: MANAGERS(),
+    alone: 403,
     request: async () => ({ ...(await aMember()), payload: { role: 'analyst' } }),
   },
-  [`DELETE ${ORGANIZATION}/members/:userId`]: { answers: MANAGERS(204), request: () => aMember() },
+  [`DELETE ${ORGANIZATION}/members/:userId`]: { answers: MANAGERS(204), alone: 403, request: () => aMember() },
   [`DELETE ${ORGANIZATION}`]: {
+    alone: 403,
     answers: MANAGERS(400).with(COLUMNS.indexOf('admin'), 403),
     request: async () => ({ payload: { name: 'not its name' } }),
   },
-  [`POST ${ORGANIZATION}/restore`]: { answers: MANAGERS(409).with(COLUMNS.indexOf('admin'), 403) },
+  [`POST ${ORGANIZATION}/restore`]: { answers: MANAGERS(409).with(COLUMNS.indexOf('admin'), 403), alone: 403 },
   [`POST ${ORGANIZATION}/transfer`]: {
+    alone: 403,
     answers: MANAGERS().with(COLUMNS.indexOf('admin'), 403),
     request: async () => ({ payload: { userId: await addMember(app, alpha, 'viewer') } }),
     endsSession: true,
   },
   [`GET ${ORGANIZATION}/invitations`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/invitations`]: {
+    alone: 403,
     answers: MANAGERS(201),
     request: async () => ({
       payload: { email: `${newId('usr')}@example.com`, role: 'viewer' },
@@ -217,10 +245,12 @@ const TABLE: Record<string, Row> = {
     }),
   },
   [`POST ${ORGANIZATION}/invitations/:invitationId/resend`]: {
+    alone: 403,
     answers: MANAGERS(),
     request: async () => ({ url: `${await anInvitation()}/resend`, remoteAddress: newAddress() }),
   },
   [`DELETE ${ORGANIZATION}/invitations/:invitationId`]: {
+    alone: 403,
     answers: MANAGERS(204),
     request: async () => ({ url: await anInvitation() }),
   },
@@ -343,6 +373,14 @@ async function anInvitation(): Promise<string> {
   return `${url}/${made.json().id}`
 }
 
+/** The address of a role that is there to be changed. */
+async function aRole() {
+  const [owner, url] = [sessionOf(app, alpha.userId), `/v1/organizations/${alpha.organizationId}/roles`]
+  const payload = { name: newId('rol'), permissions: ['roles:write'] }
+  const { id } = (await app.inject(authorized(owner, { method: 'POST', url, payload }))).json()
+  return { url: `${url}/${id}` }
+}
+
 /** About an event of the plan that is there; one that is taken out is put in again first. */
 function planTable(): Record<string, Row> {
   const readable = { permission: 'tracking_plan:read', answers: PLAN_READERS } as const
@@ -371,7 +409,7 @@ function planTable(): Record<string, Row> {
   }
 }
 
-const { app } = await startTestApp(t)
+const { app, accessOf } = await startTestApp(t)
 const [alpha, beta] = await createTwoTenants(app)
 const scoped = await makeScopedKeys(app, alpha)
 const roles = await makeRoleSessions(app, alpha)
@@ -424,6 +462,7 @@ async function requestOf(
     .replace(':keyId', newId('key'))
     .replace(':userId', newId('usr'))
     .replace(':invitationId', newId('ivt'))
+    .replace(':roleId', newId('rol'))
     .replace(':version', '1')
   const { url: own, ...rest } = (await TABLE[route]?.request?.()) ?? {}
   return { method, url: organizationId === alpha.organizationId && own ? own : url, ...rest } as InjectOptions
@@ -435,7 +474,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 
@@ -465,6 +504,36 @@ t.test('everybody may do what the table says, and nothing else', async (t) => {
     })
   }
 })
+
+t.test(
+  'a role of the organization allows on every route what it lists, and all else does not allow that',
+  async (t) => {
+    const memberWith = async (permissions: readonly Permission[]) =>
+      sessionOf(app, (await addCustomMember(app, alpha, permissions)).userId)
+    /** An organization has room for so many only. */
+    const removeRoles = () =>
+      app.postgres.withTenant(alpha.organizationId, async (tx) => {
+        await tx.execute(sql`delete from memberships where role_id is not null`)
+        await tx.execute(sql`delete from roles`)
+      })
+    const seen = new Set<Permission>()
+    for (const [route, { answers, alone }] of Object.entries(TABLE)) {
+      await removeRoles()
+      const permission = ROLE_GRANTABLE.find((permission) => permission === accessOf.get(route))
+      const owners = answers[COLUMNS.indexOf('owner')]
+      const allowed = await send(await requestOf(route), await memberWith(permission ? [permission] : []))
+      t.equal(allowed.statusCode, alone ?? owners, `${route} with ${permission} alone`, {
+        answer: allowed.body.slice(0, 300),
+      })
+      if (!permission || owners === 401) continue
+      seen.add(permission)
+      const others = ROLE_GRANTABLE.filter((other) => other !== permission)
+      const refused = await send(await requestOf(route), await memberWith(others))
+      t.equal(refused.statusCode, 403, `${route} with all but ${permission}`)
+    }
+    t.same([...seen].sort(), [...ROLE_GRANTABLE].sort(), 'every permission guards a route')
+  },
+)
 
 t.test('asking for the headers alone needs what the answer needs', async (t) => {
   for (const [route, { permission, answers }] of GUARDED) {

@@ -165,8 +165,11 @@ t.test('what a member has offered goes with them, and with their role', async (t
   await as(alpha.userId, { method: 'PATCH', url, payload: { role: 'admin' } })
   t.same(await open(), ['admin', 'viewer'])
   await as(alpha.userId, { method: 'PATCH', url, payload: { role: 'developer' } })
+  t.same(await open(), [], 'who invites nobody any more has invited nobody')
+  const leaving = await addMember(app, alpha, 'admin')
+  await invite(leaving, alpha, emails.viewer, 'viewer')
   t.same(await open(), ['viewer'])
-  await as(alpha.userId, { method: 'DELETE', url })
+  await as(alpha.userId, { method: 'DELETE', url: url.replace(owner, leaving) })
   t.same(await open(), [])
 })
 

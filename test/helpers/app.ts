@@ -5,14 +5,18 @@ import { startTestServices, type TestServices } from './services.ts'
 
 export interface TestApp extends TestServices {
   app: FastifyInstance
+  /** What every route that has answered asks for, by `METHOD url`. */
+  accessOf: Map<string, string | undefined>
 }
 
 /** The whole application on databases of its own, without a listening port unless a test asks for one. */
 export async function startTestApp(t: Test, overrides: Record<string, string> = {}): Promise<TestApp> {
   const services = await startTestServices(t, overrides)
   const app = await buildApp(services.config, process.env.TEST_LOG ? { level: process.env.TEST_LOG } : false)
+  const accessOf: TestApp['accessOf'] = new Map()
   app.addHook('onResponse', async (request, reply) => {
-    const { schema, url } = request.routeOptions
+    const { schema, url, config } = request.routeOptions
+    accessOf.set(`${request.method} ${url}`, config.access)
     const declared = schema?.response as Record<string, unknown> | undefined
     // Whatever any test makes a route answer has to be in the OpenAPI document.
     if (declared && !(reply.statusCode in declared))
@@ -20,7 +24,7 @@ export async function startTestApp(t: Test, overrides: Record<string, string> = 
   })
   await app.ready()
   t.teardown(() => app.close())
-  return { ...services, app }
+  return { ...services, app, accessOf }
 }
 
 /** A request with a credential and, where given, a JSON body. */

@@ -1,11 +1,11 @@
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import { users } from '../../src/domains/identity/tables.ts'
 import { type OrganizationRole, ROLE_PERMISSIONS } from '../../src/domains/organizations/roles.ts'
-import { memberships } from '../../src/domains/organizations/tables.ts'
+import { memberships, roles } from '../../src/domains/organizations/tables.ts'
 import { issueKey } from '../../src/domains/projects/index.ts'
 import { generateKey } from '../../src/domains/projects/keys.ts'
-import { KEY_SCOPES, type KeyScope } from '../../src/http/access.ts'
+import { KEY_SCOPES, type KeyScope, type Permission } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
 import { insertSession, sessionIdOf, type TestTenant } from './tenants.ts'
 
@@ -34,6 +34,19 @@ export async function addMember(app: FastifyInstance, tenant: TestTenant, role: 
     await tx.insert(memberships).values({ id: newId('mem'), organizationId, userId, role })
   })
   return userId
+}
+
+/** A new member with a role that the organization made of these permissions; gives the ids of both. */
+export async function addCustomMember(app: FastifyInstance, tenant: TestTenant, permissions: readonly Permission[]) {
+  const { organizationId } = tenant
+  const [userId, roleId] = [await addMember(app, tenant, 'viewer'), newId('rol')]
+  await app.postgres.withTenant(organizationId, async (tx) => {
+    await tx
+      .insert(roles)
+      .values({ organizationId, id: roleId, name: roleId, nameKey: roleId, permissions: [...permissions] })
+    await tx.update(memberships).set({ role: 'custom', roleId }).where(eq(memberships.userId, userId))
+  })
+  return { userId, roleId }
 }
 
 /** An API key with one scope, and its counterpart with every other. */

@@ -20,7 +20,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ audit: AuditService }> = a
   app.get(
     '/v1/projects/:projectId/audit-log',
     {
-      config: { access: 'audit:read' },
+      config: { access: 'audit:read', whileFrozen: true },
       schema: {
         ...common,
         operationId: 'listAuditLog',
@@ -37,7 +37,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ audit: AuditService }> = a
   app.get(
     '/v1/projects/:projectId/audit-log/export',
     {
-      config: { access: 'audit:read' },
+      config: { access: 'audit:read', whileFrozen: true },
       schema: {
         ...common,
         operationId: 'exportAuditLog',
@@ -60,7 +60,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ audit: AuditService }> = a
   app.get(
     '/v1/organizations/:organizationId/audit-log',
     {
-      config: { access: 'audit:read' },
+      config: { access: 'audit:read', whileFrozen: true },
       schema: {
         ...inOrganization,
         operationId: 'listOrganizationAuditLog',
@@ -76,7 +76,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ audit: AuditService }> = a
   app.get(
     '/v1/organizations/:organizationId/audit-log/export',
     {
-      config: { access: 'audit:read' },
+      config: { access: 'audit:read', whileFrozen: true },
       schema: {
         ...inOrganization,
         operationId: 'exportOrganizationAuditLog',

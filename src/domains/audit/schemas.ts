@@ -28,7 +28,9 @@ export const EntrySchema = Type.Object(
     at: Type.String({ format: 'date-time' }),
     projectId: Nullable('The project that it concerns, if it concerns one.'),
     actor: Type.Object({
-      kind: Type.Union([Type.Literal('user'), Type.Literal('key')]),
+      kind: Type.Union([Type.Literal('user'), Type.Literal('key'), Type.Literal('operator')], {
+        description: 'A member, an API key, or a person who runs the platform.',
+      }),
       id: Type.String(),
       name: Nullable('As it was called then.'),
     }),

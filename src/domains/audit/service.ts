@@ -1,5 +1,4 @@
 import { type FieldError, invalidRequest } from '../../errors.ts'
-import type { Principal } from '../../http/access.ts'
 import type { Acting } from '../../http/acting.ts'
 import { timeToMs } from '../../http/schemas.ts'
 import { newId } from '../../ids.ts'
@@ -33,7 +32,7 @@ export interface Act {
  */
 export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   const { organizationId, by, action, target } = act
-  const actor = actorOf(by.principal)
+  const actor = actorOf(by)
   const actorName = await store.findActorName(tx, organizationId, actor)
   await store.lockChain(tx, organizationId)
   // A statement after the lock, because it has to see what whoever held the lock has committed.
@@ -58,9 +57,9 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   await store.insertEntry(tx, { ...entry, hash: sealOf(entry) })
 }
 
-function actorOf(principal: Principal): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
+function actorOf({ principal, asOperator }: Acting): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
   if (principal.kind === 'key') return { actorKind: 'key', actorId: principal.keyId }
-  if (principal.kind === 'session') return { actorKind: 'user', actorId: principal.userId }
+  if (principal.kind === 'session') return { actorKind: asOperator ? 'operator' : 'user', actorId: principal.userId }
   throw new Error('a viewer changes nothing')
 }
 

@@ -15,6 +15,7 @@ import { createEmailChangeService } from './email-change/service.ts'
 import { SESSIONS_ENDED } from './fact-kinds.ts'
 import { createAsk } from './mail-proofs/service.ts'
 import { createMailTokens } from './mail-token.ts'
+import { createOperatorsService } from './operators/service.ts'
 import { accountPages } from './pages/routes.ts'
 import { createPasswordCheck } from './password-check/service.ts'
 import { createPasswords } from './passwords.ts'
@@ -34,6 +35,7 @@ import { createTokens } from './tokens.ts'
 
 export { SESSIONS_ENDED } from './fact-kinds.ts'
 export { identityJobs } from './jobs.ts'
+export { createOperatorsService } from './operators/service.ts'
 export { hashPassword } from './passwords.ts'
 
 export type Identity = ReturnType<typeof openIdentity>
@@ -75,6 +77,7 @@ export function openIdentity(
     }),
     issueViewer: tokens.issueViewer,
     mailTokens,
+    isOperator: createOperatorsService(app).isOperator,
 
     /** Resolves an access token; throws 401 for one that is not good, and for one whose session is over. */
     async authenticate(token: string): Promise<Principal> {

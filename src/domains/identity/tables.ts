@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { index, pgPolicy, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { boolean, index, pgPolicy, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import { appRole, systemRole } from '../../infra/tenancy.ts'
 
 /**
@@ -13,6 +13,10 @@ export const users = pgTable(
     email: text().notNull(),
     name: text().notNull(),
     passwordHash: text('password_hash').notNull(),
+    /** Whether they run the platform. No request writes it: scripts/operator.ts does, and says when and why. */
+    isOperator: boolean('is_operator').notNull().default(false),
+    operatorChangedAt: timestamp('operator_changed_at', { withTimezone: true }),
+    operatorReason: text('operator_reason'),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
   },
   (table) => [

@@ -40,7 +40,7 @@ once, totals are exact. A query that needs too much is stopped and answered with
   app.get(
     '/v1/projects/:projectId/usage',
     {
-      config,
+      config: { ...config, whileFrozen: true },
       schema: {
         ...common,
         operationId: 'getUsage',

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Tail } from '../events/index.ts'
 import { SESSIONS_ENDED } from '../identity/index.ts'
-import { MEMBERSHIP_ENDED } from '../organizations/index.ts'
+import { FREEZE_CHANGED, MEMBERS_NARROWED, MEMBERSHIP_ENDED } from '../organizations/index.ts'
 import { KEY_REVOKED } from '../projects/index.ts'
 import { type LiveRouteOptions, liveRoutes } from './routes.ts'
 import { createLiveRegistry } from './service.ts'
@@ -15,6 +15,12 @@ const livePlugin: FastifyPluginAsync<LiveOptions> = async (app, options) => {
   app.facts.on(MEMBERSHIP_ENDED, ({ organizationId, payload }) =>
     registry.endMembership(organizationId, String(payload.userId)),
   )
+  app.facts.on(MEMBERS_NARROWED, ({ organizationId, payload }) =>
+    registry.endWatching(organizationId, payload.userIds as string[]),
+  )
+  app.facts.on(FREEZE_CHANGED, ({ organizationId, payload }) => {
+    if (payload.frozen) registry.freeze(organizationId)
+  })
   app.addHook('preClose', () => options.tail.stop())
   await app.register(liveRoutes, { ...options, registry })
 }

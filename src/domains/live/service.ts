@@ -43,6 +43,21 @@ export function createLiveRegistry() {
       }
     },
 
+    /** Closes the sockets of people whose role became less; who may still watch comes back. */
+    endWatching(organizationId: string, userIds: readonly string[]): void {
+      for (const [socket, entry] of sockets) {
+        const isTheirs = entry.principal.kind === 'session' && userIds.includes(entry.principal.userId)
+        if (isTheirs && entry.organizationId === organizationId)
+          socket.close(CLOSE.credentialEnded, 'your role was changed')
+      }
+    },
+
+    freeze(organizationId: string): void {
+      for (const [socket, entry] of sockets) {
+        if (entry.organizationId === organizationId) socket.close(CLOSE.credentialEnded, 'the organization is frozen')
+      }
+    },
+
     endSessions(sessionIds: readonly string[]): void {
       for (const [socket, { principal }] of sockets) {
         if (principal.kind === 'session' && sessionIds.includes(principal.sessionId))

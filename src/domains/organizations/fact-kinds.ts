@@ -8,3 +8,9 @@ export const INVITED = 'organizations.invited'
 export const KEYS_SWITCHED = 'organizations.keys_switched'
 /** All of it is deleted, its events among it; the payload is `{}`. */
 export const ORGANIZATION_DELETED = 'organizations.deleted'
+
+/** What members may see of projects became less; the payload is `{ userIds }`. */
+export const MEMBERS_NARROWED = 'organizations.members_narrowed'
+
+/** An organization was frozen or thawed; the payload is `{ frozen }`. */
+export const FREEZE_CHANGED = 'organizations.freeze_changed'

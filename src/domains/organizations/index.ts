@@ -1,4 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { roleRoutes } from './custom-roles/routes.ts'
+import { createRolesService } from './custom-roles/service.ts'
 import { createDeletionService } from './deletion/service.ts'
 import { invitationRoutes, receivedRoutes } from './invitations/routes.ts'
 import { createInvitationsService } from './invitations/service.ts'
@@ -7,7 +9,9 @@ import { createMembersService } from './members/service.ts'
 import { organizationRoutes } from './routes.ts'
 import type { OrganizationsService } from './service.ts'
 
-export { INVITED, KEYS_SWITCHED, MEMBERSHIP_ENDED } from './fact-kinds.ts'
+export { frozenBecause } from './errors.ts'
+export { FREEZE_CHANGED, INVITED, KEYS_SWITCHED, MEMBERS_NARROWED, MEMBERSHIP_ENDED } from './fact-kinds.ts'
+export { createFreezingService, type FreezingService } from './freezing/service.ts'
 export { invitationToMail } from './invitations/service.ts'
 export { organizationJobs } from './jobs.ts'
 export { ROLE_PERMISSIONS } from './roles.ts'
@@ -38,5 +42,6 @@ const organizationsPlugin: FastifyPluginAsync<OrganizationsOptions> = async (app
   })
   await app.register(invitationRoutes, { invitations })
   await app.register(receivedRoutes, { invitations })
+  await app.register(roleRoutes, { roles: createRolesService({ postgres, alone: organizations.alone }) })
 }
 export default organizationsPlugin

@@ -1,11 +1,19 @@
+import { type HeldRole, nameOf } from './roles.ts'
 import type { Organization } from './schemas.ts'
 
-interface Row extends Omit<Organization, 'role' | 'createdAt' | 'deletesAt'> {
+interface Row {
+  id: string
+  name: string
   createdAt: Date
   deletesAt: Date | null
+  frozenAt: Date | null
+  frozenReason: string | null
 }
 
 /** An organization as it is shown to a member with this role. */
-export function toOrganization({ id, name, createdAt, deletesAt }: Row, role: Organization['role']): Organization {
-  return { id, name, role, createdAt: createdAt.toISOString(), deletesAt: deletesAt?.toISOString() ?? null }
+export function toOrganization(row: Row, role: Pick<HeldRole, 'role' | 'roleId'>): Organization {
+  const { id, name, createdAt, deletesAt, frozenAt, frozenReason } = row
+  const frozen = frozenAt && { since: frozenAt.toISOString(), reason: frozenReason ?? '' }
+  const [made, deletes] = [createdAt.toISOString(), deletesAt?.toISOString() ?? null]
+  return { id, name, role: nameOf(role), createdAt: made, deletesAt: deletes, frozen }
 }

@@ -55,7 +55,7 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<OrganizationRouteOpti
   app.get(
     '/v1/organizations/:organizationId',
     {
-      config: { access: 'organizations:read' },
+      config: { access: 'organizations:read', whileFrozen: true },
       schema: {
         operationId: 'readOrganization',
         summary: 'Read an organization',

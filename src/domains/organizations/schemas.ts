@@ -1,13 +1,28 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { PERMISSIONS, type Permission } from '../../http/access.ts'
 import { Email, LimitQuery, OrganizationParams, PlainName } from '../../http/schemas.ts'
-import { ROLES } from './roles.ts'
+import { type OrganizationRole, ROLE_GRANTABLE, ROLES } from './roles.ts'
 
 const ORGANIZATION_ID = 'org_01jd7z3k9qf8v0m4c2t6n5w1xy'
 const NextCursor = Type.Union([Type.String(), Type.Null()])
 
-export const Role = Type.Union(
-  ROLES.map((role) => Type.Literal(role)),
-  { description: 'From the most to the least: owner, admin, developer, analyst, viewer.', examples: ['developer'] },
+const ROLE_ID = 'rol_01jd7z3k9qf8v0m4c2t6n5w1xy'
+const RoleId = Type.String({ pattern: '^rol_[0-9a-z]{26}$', description: 'Id of a role.', examples: [ROLE_ID] })
+
+export const Role = Type.Unsafe<string>(
+  Type.Union([...ROLES.map((role) => Type.Literal(role)), RoleId], {
+    description:
+      'From the most to the least: owner, admin, developer, analyst, viewer; or the id of a role of the organization.',
+    examples: ['developer'],
+  }),
+)
+
+/** People are invited as one of the roles that every organization has; another can be given once they are there. */
+const OfferedRole = Type.Unsafe<OrganizationRole>(
+  Type.Union(
+    ROLES.map((role) => Type.Literal(role)),
+    { description: 'From the most to the least: owner, admin, developer, analyst, viewer.', examples: ['developer'] },
+  ),
 )
 
 /** A page begins after an id, so a cursor is one. */
@@ -34,6 +49,7 @@ const ORGANIZATION_EXAMPLE = {
   role: 'owner',
   createdAt: '2026-01-31T12:00:00.000Z',
   deletesAt: null,
+  frozen: null,
 }
 
 export const OrganizationSchema = Type.Object(
@@ -47,6 +63,12 @@ export const OrganizationSchema = Type.Object(
       format: 'date-time',
       description: 'When it is deleted for good, if an owner has asked for that.',
     }),
+    frozen: Type.Union(
+      [Type.Object({ since: Type.String({ format: 'date-time' }), reason: Type.String() }), Type.Null()],
+      {
+        description: 'Since when and why the operator of the platform has stopped it; null when it goes on.',
+      },
+    ),
   },
   { description: 'The organization.', examples: [ORGANIZATION_EXAMPLE] },
 )
@@ -111,7 +133,7 @@ export const Deletion = Type.Object(
 )
 
 export const InvitationInput = Type.Object(
-  { email: Email, role: Role },
+  { email: Email, role: OfferedRole },
   { additionalProperties: false, examples: [{ email: 'ada@example.com', role: 'developer' }] },
 )
 export type InvitationInput = Static<typeof InvitationInput>
@@ -140,7 +162,7 @@ export const InvitationSchema = Type.Object(
   {
     id: Type.String(),
     email: Type.String(),
-    role: Role,
+    role: OfferedRole,
     invitedBy: Type.String({ description: 'Id of the member who invites.' }),
     createdAt: Type.String({ format: 'date-time' }),
     expiresAt: Type.String({ format: 'date-time' }),
@@ -164,7 +186,7 @@ export const ReceivedInvitation = Type.Object({
   organizationId: Type.String(),
   organizationName: Type.String(),
   inviterName: Type.String({ description: 'Who invites.' }),
-  role: Role,
+  role: OfferedRole,
   expiresAt: Type.String({ format: 'date-time' }),
 })
 export type ReceivedInvitation = Static<typeof ReceivedInvitation>
@@ -186,6 +208,77 @@ export const ReceivedInvitationPage = Type.Object(
           },
         ],
         nextCursor: null,
+      },
+    ],
+  },
+)
+
+const Permissions = (permissions: readonly Permission[]) =>
+  Type.Array(Type.Union(permissions.map((permission) => Type.Literal(permission))), {
+    maxItems: PERMISSIONS.length,
+    uniqueItems: true,
+    description: 'What whoever has the role may do; `GET /v1/permissions` says what each means.',
+  })
+
+const RoleName = PlainName('What the role is called.', 'Data engineer')
+const ROLE_INPUT_EXAMPLE = { name: 'Data engineer', permissions: ['projects:read', 'tracking_plan:write'] }
+
+export const RoleInput = Type.Object(
+  { name: RoleName, permissions: Permissions(ROLE_GRANTABLE) },
+  { additionalProperties: false, examples: [ROLE_INPUT_EXAMPLE] },
+)
+export type RoleInput = Static<typeof RoleInput>
+
+export const RoleChange = Type.Partial(RoleInput, {
+  additionalProperties: false,
+  minProperties: 1,
+  examples: [{ permissions: ['projects:read'] }],
+})
+export type RoleChange = Static<typeof RoleChange>
+
+export const RoleParams = Type.Composite([OrganizationParams, Type.Object({ roleId: RoleId })])
+
+export const RoleSchema = Type.Object(
+  {
+    id: Role,
+    name: Type.String(),
+    builtIn: Type.Boolean({ description: 'Whether it is one of the roles that every organization has.' }),
+    permissions: Permissions(PERMISSIONS),
+    members: Type.Integer({ description: 'How many have it.' }),
+  },
+  {
+    description: 'The role.',
+    examples: [{ id: ROLE_ID, ...ROLE_INPUT_EXAMPLE, builtIn: false, members: 2 }],
+  },
+)
+export type RoleView = Static<typeof RoleSchema>
+
+export const RoleList = Type.Object(
+  { data: Type.Array(RoleSchema) },
+  {
+    description: 'The roles, the built-in ones first.',
+    examples: [{ data: [{ id: ROLE_ID, ...ROLE_INPUT_EXAMPLE, builtIn: false, members: 2 }] }],
+  },
+)
+
+export const PermissionList = Type.Object(
+  {
+    data: Type.Array(
+      Type.Object({
+        permission: Type.Union(PERMISSIONS.map((permission) => Type.Literal(permission))),
+        description: Type.String(),
+        forKeys: Type.Boolean({ description: 'Whether API keys can have it as a scope.' }),
+        forRoles: Type.Boolean({ description: 'Whether roles can have it.' }),
+      }),
+    ),
+  },
+  {
+    description: 'All permissions.',
+    examples: [
+      {
+        data: [
+          { permission: 'query:read', description: 'See events and ask about them.', forKeys: true, forRoles: true },
+        ],
       },
     ],
   },

@@ -5,11 +5,11 @@ import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../infra/postgres.ts'
 import { record } from '../audit/index.ts'
-import { lastOwner, noSuchOrganization } from './errors.ts'
+import { frozenBecause, lastOwner, noSuchOrganization } from './errors.ts'
 import { MEMBERSHIP_ENDED } from './fact-kinds.ts'
 import type { Alone } from './manages.ts'
 import { toOrganization } from './organization.ts'
-import { mayDo, ROLE_PERMISSIONS } from './roles.ts'
+import { builtIn, heldRole, mayDo, nameOf } from './roles.ts'
 import type { Organization } from './schemas.ts'
 import {
   deleteMemberships,
@@ -50,18 +50,35 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
 
   return {
     /** What a user may do in an organization; undefined when they are no member, so that the caller can answer 404. */
-    async permissionsOf(organizationId: string, userId: string): Promise<readonly Permission[] | undefined> {
+    async permissionsOf(
+      organizationId: string,
+      userId: string,
+      whileFrozen = true,
+    ): Promise<readonly Permission[] | undefined> {
       const membership = await membershipOf({ organizationId, userId })
-      return membership && ROLE_PERMISSIONS[membership.role]
+      if (membership?.frozenAt && !whileFrozen) throw frozenBecause(membership.frozenReason)
+      return membership && heldRole(membership).permissions
+    },
+
+    /** Throws 403 while an organization is frozen. */
+    async assertThawed(organizationId: string): Promise<void> {
+      const organization = await postgres.withTenant(organizationId, (tx) => findOrganization(tx, organizationId))
+      if (organization?.frozenAt) throw frozenBecause(organization.frozenReason)
     },
 
     /** Checks a permission in an organization; see AccessRules.authorizeOrganization. */
-    async authorize(principal: Principal, permission: Permission, organizationId: string): Promise<OrganizationScope> {
+    async authorize(
+      principal: Principal,
+      permission: Permission,
+      organizationId: string,
+      whileFrozen: boolean,
+    ): Promise<OrganizationScope> {
       if (principal.kind !== 'session') throw forbidden('A key is not a person: sign in to use this route.')
       const scope = { organizationId, userId: principal.userId }
       const membership = ORGANIZATION_ID.test(organizationId) ? await membershipOf(scope) : undefined
       if (!membership) throw noSuchOrganization()
-      if (!mayDo(membership.role, permission)) throw forbidden(`Your role lacks the permission ${permission}.`)
+      if (!mayDo(heldRole(membership), permission)) throw forbidden(`Your role lacks the permission ${permission}.`)
+      if (membership.frozenAt && !whileFrozen) throw frozenBecause(membership.frozenReason)
       return scope
     },
 
@@ -75,7 +92,7 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
         await lockOrganization(tx, organizationId)
         const membership = await findMembership(tx, userId)
         if (!membership) throw noSuchOrganization()
-        return change(tx, membership.role)
+        return change(tx, heldRole(membership))
       })) as Alone,
 
     /** Makes an organization with its owner, at the end of a transaction of the caller's, as it writes down who did it. */
@@ -84,18 +101,22 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
     leaveAll,
 
     async create(name: string, ownerId: string, by: Acting): Promise<Organization> {
-      return toOrganization(await postgres.withSystem((tx) => found(tx, name, ownerId, by)), 'owner')
+      return toOrganization(await postgres.withSystem((tx) => found(tx, name, ownerId, by)), builtIn('owner'))
     },
 
     /** All organizations of a user with their role. */
     async membershipsOf(userId: string) {
       const rows = await postgres.withSystem((tx) => listMemberships(tx, userId))
-      return rows.map(({ organization: { id: organizationId, name }, role }) => ({ organizationId, name, role }))
+      return rows.map(({ organization: { id: organizationId, name }, ...role }) => ({
+        organizationId,
+        name,
+        role: nameOf(role),
+      }))
     },
 
     async listOrganizations(userId: string, page: { limit: number; after: string }) {
       const rows = await postgres.withSystem((tx) => pageMemberships(tx, userId, { ...page, limit: page.limit + 1 }))
-      const data = rows.slice(0, page.limit).map(({ organization, role }) => toOrganization(organization, role))
+      const data = rows.slice(0, page.limit).map(({ organization, ...role }) => toOrganization(organization, role))
       return { data, nextCursor: rows.length > page.limit ? (data.at(-1)?.id ?? null) : null }
     },
 
@@ -106,7 +127,7 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
           await findMembership(tx, userId),
         ]
         if (!organization || !membership) throw noSuchOrganization()
-        return toOrganization(organization, membership.role)
+        return toOrganization(organization, membership)
       }),
 
     renameOrganization: (
@@ -123,7 +144,7 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
         const difference = { before: { name: before.name }, after: { name } }
         if (before.name !== name)
           await record(tx, { organizationId, by, action: 'organization.renamed', target, ...difference })
-        return toOrganization(organization, membership.role)
+        return toOrganization(organization, membership)
       }),
   }
 }

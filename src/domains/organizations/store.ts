@@ -1,19 +1,32 @@
 import { and, asc, eq, gt, inArray, ne, notExists } from 'drizzle-orm'
 import { alias } from 'drizzle-orm/pg-core'
 import type { SystemTx, TenantTx } from '../../infra/postgres.ts'
-import { memberships, organizations } from './tables.ts'
+import { memberships, organizations, roles } from './tables.ts'
 
 export type OrganizationRow = typeof organizations.$inferSelect
 
-/** The membership of a user in the organization of the transaction. */
+const ofMembership = and(eq(roles.organizationId, memberships.organizationId), eq(roles.id, memberships.roleId))
+
+/** The membership of a user in the organization of the transaction, with what the role allows and whether anything is allowed. */
 export async function findMembership(tx: TenantTx, userId: string) {
-  const [membership] = await tx.select().from(memberships).where(eq(memberships.userId, userId))
+  const [membership] = await tx
+    .select({
+      role: memberships.role,
+      roleId: memberships.roleId,
+      permissions: roles.permissions,
+      frozenAt: organizations.frozenAt,
+      frozenReason: organizations.frozenReason,
+    })
+    .from(memberships)
+    .innerJoin(organizations, eq(organizations.id, memberships.organizationId))
+    .leftJoin(roles, ofMembership)
+    .where(eq(memberships.userId, userId))
   return membership
 }
 
 const organizationsOf = (tx: SystemTx) =>
   tx
-    .select({ organization: organizations, role: memberships.role })
+    .select({ organization: organizations, role: memberships.role, roleId: memberships.roleId })
     .from(memberships)
     .innerJoin(organizations, eq(organizations.id, memberships.organizationId))
 

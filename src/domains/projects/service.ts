@@ -13,7 +13,7 @@ import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx, TenantTx } from '../../infra/postgres.ts'
 import { record } from '../audit/index.ts'
-import type { OrganizationsService } from '../organizations/index.ts'
+import { frozenBecause, type OrganizationsService } from '../organizations/index.ts'
 import { keyNotFound, projectNotFound } from './errors.ts'
 import { generateKey, hashKey, isWellFormedKey, keyHint } from './keys.ts'
 import { readOrigins } from './origins.ts'
@@ -50,8 +50,15 @@ interface Dependencies {
   organizations: OrganizationsService
 }
 
+interface KnownKey {
+  principal: KeyPrincipal
+  expiresAtMs: number
+  isFrozen: boolean
+  frozenReason: string | null
+}
+
 export function createProjectsService({ postgres, organizations }: Dependencies) {
-  const keys = new LRUCache<string, { principal: KeyPrincipal; expiresAtMs: number } | { principal: null }>({
+  const keys = new LRUCache<string, KnownKey | { principal: null }>({
     max: KEY_CACHE_SIZE,
     ttl: KEY_CACHE_TTL_MS,
     allowStaleOnFetchRejection: true,
@@ -59,7 +66,9 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     fetchMethod: async (hash) => {
       const found = await postgres.withSystem((tx) => findKeyByHash(tx, hash))
       if (!found) return { principal: null }
-      return { principal: toPrincipal(found), expiresAtMs: found.key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY }
+      const { isFrozen, frozenReason } = found
+      const expiresAtMs = found.key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY
+      return { principal: toPrincipal(found), expiresAtMs, isFrozen, frozenReason }
     },
   })
   // Of keys that act, so that a request need not hash the one it came with.
@@ -86,7 +95,7 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
   return {
     /**
      * Resolves a write key or an API key to its principal; throws 401 for every key that does not act, without saying why, and 503
-     * for one that cannot be looked up: a client gives up after a 401 and comes back after a 503.
+     * for one that cannot be looked up: a client gives up after a 401 and comes back after a 503. 403 while its organization is frozen.
      */
     async authenticateKey(text: string): Promise<Principal> {
       const knownHash = hashes.get(text)
@@ -95,6 +104,7 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       const known = await keys.fetch(hash)
       if (!known) throw unavailable('The key cannot be checked right now. Send the same request again in a moment.')
       if (!known.principal || known.expiresAtMs <= Date.now()) throw noSuchKey()
+      if (known.isFrozen) throw frozenBecause(known.frozenReason)
       if (!knownHash) hashes.set(text, hash)
       return known.principal
     },
@@ -104,6 +114,7 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       principal: Principal,
       permission: Permission,
       projectId: string | undefined,
+      whileFrozen: boolean,
     ): Promise<ProjectScope> {
       if (principal.kind === 'key') {
         if (projectId !== undefined && projectId !== principal.projectId) throw noSuchProject()
@@ -116,9 +127,10 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       const permissions =
         principal.kind === 'viewer'
           ? viewerPermissions(principal.projectId, projectId)
-          : await organizations.permissionsOf(organizationId, principal.userId)
+          : await organizations.permissionsOf(organizationId, principal.userId, whileFrozen)
       if (!permissions) throw noSuchProject()
       if (!permissions.includes(permission)) throw forbidden(`Your role lacks the permission ${permission}.`)
+      if (principal.kind === 'viewer' && !whileFrozen) await organizations.assertThawed(organizationId)
       return { organizationId, projectId }
     },
 

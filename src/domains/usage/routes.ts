@@ -8,7 +8,7 @@ export const usageRoutes: FastifyPluginAsyncTypebox<{ ingestion: Ingestion }> = 
   app.get(
     '/v1/projects/:projectId/ingestion',
     {
-      config: { access: 'query:read' },
+      config: { access: 'query:read', whileFrozen: true },
       schema: {
         tags: ['Queries'],
         params: ProjectParams,

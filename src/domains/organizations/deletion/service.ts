@@ -8,6 +8,7 @@ import { noSuchOrganization, notBeingDeleted } from '../errors.ts'
 import { KEYS_SWITCHED } from '../fact-kinds.ts'
 import { type Alone, assertOwner } from '../manages.ts'
 import { toOrganization } from '../organization.ts'
+import { builtIn } from '../roles.ts'
 import type { Organization } from '../schemas.ts'
 import { findOrganization } from '../store.ts'
 import { isWithinGrace, writeDeletesAt } from './store.ts'
@@ -22,7 +23,7 @@ export function createDeletionService({ alone, graceMs }: { alone: Alone; graceM
     await append(tx, { organizationId, kind: KEYS_SWITCHED, payload: {} })
     const target = { kind: 'organization', id: organizationId }
     await record(tx, { organizationId, by, action, target, after: { deletesAt: deletesAt?.toISOString() ?? null } })
-    return toOrganization(row, 'owner')
+    return toOrganization(row, builtIn('owner'))
   }
 
   return {

@@ -10,7 +10,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }
   app.get(
     '/v1/organizations/:organizationId/members',
     {
-      config: { access: 'members:read' },
+      config: { access: 'members:read', whileFrozen: true },
       schema: {
         operationId: 'listMembers',
         summary: 'List the members',
@@ -72,7 +72,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }
   app.post(
     '/v1/organizations/:organizationId/leave',
     {
-      config: { access: 'organizations:read' },
+      config: { access: 'organizations:read', whileFrozen: true },
       schema: {
         operationId: 'leaveOrganization',
         summary: 'Leave an organization',

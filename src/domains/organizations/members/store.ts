@@ -1,6 +1,6 @@
-import { asc, count, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, count, eq, gt, sql } from 'drizzle-orm'
 import type { TenantTx } from '../../../infra/postgres.ts'
-import { memberships } from '../tables.ts'
+import { memberships, roles } from '../tables.ts'
 
 // People are another domain's table, of which Postgres shows an organization the names and addresses of its own members.
 const membersOf = (tx: TenantTx) =>
@@ -11,10 +11,13 @@ const membersOf = (tx: TenantTx) =>
       name: sql<string>`users.name`,
       email: sql<string>`users.email`,
       role: memberships.role,
+      roleId: memberships.roleId,
+      permissions: roles.permissions,
       createdAt: memberships.createdAt,
     })
     .from(memberships)
     .innerJoin(sql`users`, sql`users.id = ${memberships.userId}`)
+    .leftJoin(roles, and(eq(roles.organizationId, memberships.organizationId), eq(roles.id, memberships.roleId)))
 
 export type MemberRow = Awaited<ReturnType<typeof membersOf>>[number]
 
@@ -33,8 +36,12 @@ export async function countOwners(tx: TenantTx): Promise<number> {
   return row?.count ?? 0
 }
 
-export async function updateRole(tx: TenantTx, userId: string, role: MemberRow['role']): Promise<void> {
-  await tx.update(memberships).set({ role }).where(eq(memberships.userId, userId))
+export async function updateRole(
+  tx: TenantTx,
+  userId: string,
+  { role, roleId }: Pick<MemberRow, 'role' | 'roleId'>,
+): Promise<void> {
+  await tx.update(memberships).set({ role, roleId }).where(eq(memberships.userId, userId))
 }
 
 export async function deleteMembership(tx: TenantTx, userId: string): Promise<void> {
