@@ -35,6 +35,14 @@ const sent = await app.inject(
 )
 if (sent.json().accepted !== 1) throw new Error(`the event of beta was not taken: ${sent.body}`)
 const colleague = await addMember(app, beta, 'viewer')
+const invited = await app.inject(
+  authorized(sessionOf(app, beta.userId), {
+    method: 'POST',
+    url: `/v1/organizations/${beta.organizationId}/invitations`,
+    payload: { email: `${CANARY}-invited@example.com`, role: 'viewer' },
+  }),
+)
+const invitationId: string = invited.json().id
 const operations = await operationsOf(app)
 const callers: Record<string, string> = { key: alpha.apiKey, ...(await makeRoleSessions(app, alpha)) }
 
@@ -52,6 +60,7 @@ const IDS: Record<string, Id> = {
   sessionId: { foreign: [sessionIdOf(beta.userId), sessionIdOf(colleague)], unknown: () => newId('ses') },
   userId: { foreign: [beta.userId, colleague], unknown: () => newId('usr') },
   actor: { foreign: [beta.userId, beta.apiKeyId], unknown: () => newId('usr') },
+  invitationId: { foreign: [invitationId], unknown: () => newId('ivt') },
   messageId: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   messageIds: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   anonymousId: { foreign: [beta.userId], unknown: () => newId('usr') },
@@ -64,6 +73,7 @@ const PLAIN: Record<string, string> = {
   version: '1',
   call: 'track.gif',
   key: beta.writeKey,
+  planKey: 'nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
 const isIdName = (name: string) => /(Id|Ids)$/.test(name) || name === 'actor'
@@ -134,7 +144,7 @@ const visible = ({ statusCode, body }: { statusCode: number; body: string }) =>
   `${statusCode} ${body
     .replace(/"instance":"[^"]*"/, '')
     .replace(/"(completeThrough|asOf|elapsedMs|durationMs)":("[^"]*"|[\d.]+)/g, '')
-    .replace(/(message-of-)?(prj|org|key|ses|usr)_[0-9a-z]{26}/g, 'id')}`
+    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt)_[0-9a-z]{26}/g, 'id')}`
 
 async function sweep(probes: Probe[], ask: Ask) {
   const expected = new Map<string, Promise<string>>()
