@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
+import { userIdentities } from '../../src/domains/identity/tables.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
 import { listen, openLive } from '../helpers/live.ts'
@@ -43,6 +44,24 @@ const invited = await app.inject(
   }),
 )
 const invitationId: string = invited.json().id
+const madeRole = await app.inject(
+  authorized(sessionOf(app, beta.userId), {
+    method: 'POST',
+    url: `/v1/organizations/${beta.organizationId}/roles`,
+    payload: { name: `${CANARY} role`, permissions: ['projects:read'] },
+  }),
+)
+const roleId: string = madeRole.json().id
+const identityId = newId('idn')
+await app.postgres.withSystem((tx) =>
+  tx.insert(userIdentities).values({
+    id: identityId,
+    userId: beta.userId,
+    providerId: 'company',
+    subject: CANARY,
+    email: `${CANARY}@company.example`,
+  }),
+)
 const operations = await operationsOf(app)
 const callers: Record<string, string> = { key: alpha.apiKey, ...(await makeRoleSessions(app, alpha)) }
 
@@ -61,6 +80,8 @@ const IDS: Record<string, Id> = {
   userId: { foreign: [beta.userId, colleague], unknown: () => newId('usr') },
   actor: { foreign: [beta.userId, beta.apiKeyId], unknown: () => newId('usr') },
   invitationId: { foreign: [invitationId], unknown: () => newId('ivt') },
+  roleId: { foreign: [roleId], unknown: () => newId('rol') },
+  identityId: { foreign: [identityId], unknown: () => newId('idn') },
   messageId: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   messageIds: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   anonymousId: { foreign: [beta.userId], unknown: () => newId('usr') },
@@ -74,6 +95,7 @@ const PLAIN: Record<string, string> = {
   call: 'track.gif',
   key: beta.writeKey,
   planKey: 'nothing',
+  providerId: 'nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
 const isIdName = (name: string) => /(Id|Ids)$/.test(name) || name === 'actor'
@@ -144,7 +166,7 @@ const visible = ({ statusCode, body }: { statusCode: number; body: string }) =>
   `${statusCode} ${body
     .replace(/"instance":"[^"]*"/, '')
     .replace(/"(completeThrough|asOf|elapsedMs|durationMs)":("[^"]*"|[\d.]+)/g, '')
-    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt)_[0-9a-z]{26}/g, 'id')}`
+    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt|rol|idn)_[0-9a-z]{26}/g, 'id')}`
 
 async function sweep(probes: Probe[], ask: Ask) {
   const expected = new Map<string, Promise<string>>()
