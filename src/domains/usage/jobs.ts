@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { Metrics } from '../../infra/metrics.ts'
+import { inTurn, oncePer } from '../../infra/turns.ts'
 import type { UsageService } from './service.ts'
-import { inTurn, oncePer } from './turns.ts'
 
 interface JobsOptions {
   usage: UsageService
