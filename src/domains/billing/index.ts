@@ -5,6 +5,8 @@ import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
 import { createCouponsService } from './coupons/service.ts'
+import { operatorRoutes } from './operator/routes.ts'
+import { createAssertOrganization } from './operator/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -31,7 +33,8 @@ interface BillingOptions {
 /** What there is to subscribe to and what it costs, and what each organization is on. */
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, subscriptions }) => {
   await app.register(catalogRoutes, { catalog })
-  await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
+  const changes = createChangesService({ subscriptions, catalog })
+  await app.register(subscriptionRoutes, { changes })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,
@@ -40,5 +43,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog,
   })
   await app.register(accountRoutes, { accounts })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  const assertOrganization = createAssertOrganization(app.postgres)
+  await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }
 export default billingPlugin
