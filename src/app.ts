@@ -17,7 +17,7 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
+import identity, { createEnrolledCheck, identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import organizations, {
@@ -114,7 +114,10 @@ async function registerApi(
   pressure: Pressure,
   outcomes: Outcomes,
 ): Promise<void> {
-  const organizationsService = createOrganizationsService(app)
+  const organizationsService = createOrganizationsService({
+    postgres: app.postgres,
+    hasSecondFactor: createEnrolledCheck(app),
+  })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })

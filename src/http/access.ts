@@ -79,6 +79,8 @@ declare module 'fastify' {
     access?: Access
     /** Whether the route also serves people whose organization is frozen. Their keys do nothing until it is thawed. */
     whileFrozen?: boolean
+    /** Whether the route also serves people without the second factor that their organization asks for. */
+    withoutSecondFactor?: boolean
     /**
      * Finds the credential in the decoded body, for clients that can send it nowhere else. It counts only where there is no
      * Authorization header, and the request is then authenticated after its body has been read.
@@ -99,6 +101,12 @@ declare module 'fastify' {
   }
 }
 
+/** What a route lets pass that others do not; see the route's config. */
+export interface Exceptions {
+  whileFrozen?: boolean | undefined
+  withoutSecondFactor?: boolean | undefined
+}
+
 export interface AccessRules {
   /** Resolves a raw credential, or throws `auth.unauthenticated`. */
   authenticate: (credential: string) => Promise<Principal>
@@ -117,7 +125,7 @@ export interface AccessRules {
     principal: Principal,
     permission: Permission,
     organizationId: string,
-    whileFrozen: boolean,
+    exceptions: Exceptions,
   ) => Promise<OrganizationScope>
   /** Whether somebody runs the platform at this moment; without it nobody does. */
   isOperator?: (principal: Principal) => Promise<boolean>
@@ -169,10 +177,13 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
     const principal = await authenticate(credential, request.ip)
     request.principal = principal
     if (access === 'self' || access === 'public' || access === 'operator') return
-    const { whileFrozen = false } = request.routeOptions.config
+    const { whileFrozen = false, withoutSecondFactor } = request.routeOptions.config
     const { projectId, organizationId } = request.params as { projectId?: string; organizationId?: string }
     if (organizationId !== undefined && rules.authorizeOrganization) {
-      request.organization = await rules.authorizeOrganization(principal, access, organizationId, whileFrozen)
+      request.organization = await rules.authorizeOrganization(principal, access, organizationId, {
+        whileFrozen,
+        withoutSecondFactor,
+      })
       return
     }
     request.scope = await rules.authorize(principal, access, projectId, whileFrozen)

@@ -12,6 +12,8 @@ export const SYSTEM_TABLES = [
   'refresh_tokens',
   'mailbox_proofs',
   'user_identities',
+  'second_factors',
+  'recovery_codes',
   'plans',
   'plan_versions',
 ]
