@@ -129,7 +129,7 @@ const TABLE: Record<string, Row> = {
   },
   'POST /v1/auth/forgot-password': {
     answers: EVERYBODY.map(() => 202),
-    request: async () => ({ payload: { email: alpha.email }, remoteAddress: newAddress() }),
+    request: async () => ({ payload: { email: `${newId('usr')}@example.com` }, remoteAddress: newAddress() }),
   },
   'POST /v1/auth/reset-password': {
     answers: EVERYBODY.map(() => 422),
@@ -325,6 +325,16 @@ const TABLE: Record<string, Row> = {
     answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
     request: async () => ({ payload: { name: 'made by the matrix', kind: 'api', scopes: ['keys:write'] } }),
   },
+  [`PATCH ${PROJECT}/api-keys/:keyId`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ url: await aKey(), payload: { name: 'changed by the matrix' } }),
+  },
+  [`POST ${PROJECT}/api-keys/:keyId/rotate`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ url: `${await aKey()}/rotate`, payload: { overlapSeconds: 60 } }),
+  },
   [`DELETE ${PROJECT}/api-keys/:keyId`]: {
     permission: 'keys:write',
     answers: [401, 403, 403, 204, 404, 204, 204, 204, 403, 403, 403, 404, 404, 401],
@@ -384,6 +394,11 @@ const TABLE: Record<string, Row> = {
 /** The address of a member who is there to be changed. */
 async function aMember() {
   return { url: `/v1/organizations/${alpha.organizationId}/members/${await addMember(app, alpha, 'viewer')}` }
+}
+
+/** The address of a key that whoever may change keys could have made. */
+async function aKey(): Promise<string> {
+  return `/v1/projects/${alpha.projectId}/api-keys/${(await makeApiKey(app, alpha, ['keys:write'])).id}`
 }
 
 /** The address of an invitation that is there to be changed. */

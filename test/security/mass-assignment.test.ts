@@ -32,6 +32,7 @@ const PATH: Record<string, string> = {
   projectId: alpha.projectId,
   organizationId: alpha.organizationId,
   userId: member,
+  keyId: alpha.writeKeyId,
   eventName: 'Order',
   version: '1',
 }

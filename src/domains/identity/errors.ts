@@ -3,6 +3,7 @@ import { defineProblem } from '../../errors.ts'
 export const wrongCredentials = defineProblem('identity.wrong_credentials', 401, 'Wrong email or password')
 export const wrongPassword = defineProblem('identity.wrong_password', 422, 'The current password is wrong')
 export const tooManyAttempts = defineProblem('identity.too_many_attempts', 429, 'Too many failed attempts')
+export const tooManyMails = defineProblem('identity.too_many_mails', 429, 'Too many mails to this address')
 export const csrfMismatch = defineProblem('auth.csrf_token_invalid', 403, 'The csrf token is missing or wrong')
 export const sessionNotFound = defineProblem('identity.session_not_found', 404, 'Not found')
 export const providerNotFound = defineProblem('auth.provider_not_found', 404, 'Not found')

@@ -13,6 +13,7 @@ import { createDeletionService } from './deletion/service.ts'
 import { emailChangeRoutes } from './email-change/routes.ts'
 import { createEmailChangeService } from './email-change/service.ts'
 import { SESSIONS_ENDED } from './fact-kinds.ts'
+import { createMailLimit } from './mail-limit.ts'
 import { createAsk } from './mail-proofs/service.ts'
 import { createMailTokens } from './mail-token.ts'
 import { createOperatorsService } from './operators/service.ts'
@@ -67,7 +68,7 @@ export function openIdentity(
     start: sessions.start,
   })
   const mailTokens = createMailTokens(secrets)
-  const ask = createAsk({ postgres, mailTokens })
+  const ask = createAsk({ postgres, mailTokens, assertMayMail: createMailLimit(app.redis) })
   const dependencies = { postgres, organizations, sessions, passwords, attempts, checkPassword, signInLog, ask }
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {

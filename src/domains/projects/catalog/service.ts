@@ -1,8 +1,7 @@
 import type { OrganizationScope } from '../../../http/access.ts'
 import { newId } from '../../../ids.ts'
 import type { Postgres } from '../../../infra/postgres.ts'
-import { readOrigins } from '../origins.ts'
-import { toProject } from '../project.ts'
+import { readSettings, toProject } from '../project.ts'
 import type { NewProject, Project } from '../schemas.ts'
 import { insertProject, listProjects } from '../store.ts'
 
@@ -12,8 +11,7 @@ export type CatalogService = ReturnType<typeof createCatalogService>
 export function createCatalogService({ postgres }: { postgres: Postgres }) {
   return {
     async createProject({ organizationId }: OrganizationScope, input: NewProject): Promise<Project> {
-      const origins = input.allowedOrigins && { allowedOrigins: readOrigins(input.allowedOrigins) }
-      const project = { ...input, ...origins, id: newId('prj'), organizationId }
+      const project = { ...readSettings(input), id: newId('prj'), organizationId }
       return toProject(await postgres.withTenant(organizationId, (tx) => insertProject(tx, project)))
     },
 
