@@ -24,7 +24,7 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
+import identity, { createEnrolledCheck, identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import organizations, {
@@ -34,13 +34,20 @@ import organizations, {
   KEYS_SWITCHED,
   organizationJobs,
 } from './domains/organizations/index.ts'
-import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
+import projects, {
+  createProjectsService,
+  KEY_CHANGED,
+  KEY_REVOKED,
+  openKeyUses,
+  PROJECT_CHANGED,
+} from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
+import { createKeyLimit } from './http/key-limit.ts'
 import openapi from './http/openapi.ts'
 import problems from './http/problems.ts'
 import requestLog, { childLoggerFactory, requestId } from './http/request-log.ts'
@@ -126,14 +133,23 @@ async function registerApi(
   { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
-  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
-  const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
+  const organizationsService = createOrganizationsService({
+    postgres: app.postgres,
+    hasSecondFactor: createEnrolledCheck(app),
+    beginBilling: subscriptions.begin,
+  })
+  const projectsService = createProjectsService({
+    postgres: app.postgres,
+    organizations: organizationsService,
+    noteUse: openKeyUses(app).note,
+  })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
   const enricher = openEnricher(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
+  app.facts.on(KEY_CHANGED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
   app.facts.on(FREEZE_CHANGED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
@@ -143,17 +159,22 @@ async function registerApi(
     ...keyed,
     authorizeOrganization: organizationsService.authorize,
     isOperator: people.isOperator,
-    authenticate: async (credential: string) =>
-      credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : people.authenticate(credential),
+    authenticate: async (credential: string, ip: string) =>
+      credential.startsWith('mh_') ? projectsService.authenticateKey(credential, ip) : people.authenticate(credential),
   }
 
+  const { failedAuthenticationsPerMinute } = config.http
   await app.register(async (scope) => {
-    guardScope(scope, { ...keyed, failures: createFailureLimit(config.http.failedAuthenticationsPerMinute) })
+    guardScope(scope, {
+      ...keyed,
+      failures: createFailureLimit(failedAuthenticationsPerMinute),
+      keyLimit: createKeyLimit(),
+    })
     await scope.register(events, { config, pressure, enricher, outcomes, planOf })
     await scope.register(receiptsPlugin, { config })
   })
   await app.register(async (scope) => {
-    guardScope(scope, keyedOrSignedIn)
+    guardScope(scope, { ...keyedOrSignedIn, failures: createFailureLimit(failedAuthenticationsPerMinute) })
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)

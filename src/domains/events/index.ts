@@ -31,7 +31,7 @@ export { type DirtyHour, type HourOfProject, markDirty, readDirty, settleDirty }
 export { SKEW_MS_MAX } from './enrich/clock.ts'
 export { ENRICHMENT_COLUMNS } from './enrich/columns.ts'
 export { shapeEnrichment } from './enrich/shape.ts'
-export { eraseEvents } from './erase.ts'
+export { eraseEvents, eraseEventsBefore } from './erase.ts'
 export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutcomes } from './outcomes.ts'
 export type { Pressure } from './pressure.ts'
 export { createProgress, storedThroughMs } from './progress.ts'

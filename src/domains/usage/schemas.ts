@@ -29,7 +29,9 @@ const IngestionDay = Type.Object({
   burstRefused: Count('Events of requests that came over the burst limit; the sender was told to send them again.'),
   quarantined: Count('Events that were set aside for repair.'),
   deadLetters: Count('Accepted events that the event store refused; they are kept.'),
-  stored: Count('Events whose first copy came on this day and that queries show, each once.'),
+  stored: Count(
+    'Events whose first copy came on this day and that queries show, each once; without those that the project kept no longer.',
+  ),
 })
 
 export const IngestionAnswer = Type.Object(
