@@ -3,7 +3,14 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import type { Config } from './config.ts'
 import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
-import billing, { createCatalogService } from './domains/billing/index.ts'
+import billing, {
+  type CatalogService,
+  createCatalogService,
+  createLimitsService,
+  createSubscriptionsService,
+  type SubscriptionsService,
+  subscriptionJobs,
+} from './domains/billing/index.ts'
 import events, {
   createProgress,
   eraseEvents,
@@ -105,13 +112,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   })
 
   const outcomes = openOutcomes(app, config)
+  const catalog = createCatalogService(app)
+  const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
+    await app.register(subscriptionJobs, { subscriptions })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes)
+  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, { catalog, subscriptions })
   return app
 }
 
@@ -120,10 +130,13 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
+  { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
 ): Promise<void> {
+  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const organizationsService = createOrganizationsService({
     postgres: app.postgres,
     hasSecondFactor: createEnrolledCheck(app),
+    beginBilling: subscriptions.begin,
   })
   const projectsService = createProjectsService({
     postgres: app.postgres,
@@ -165,13 +178,14 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog: createCatalogService(app) })
+    await scope.register(billing, { catalog, subscriptions })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
+      roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService })
+    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

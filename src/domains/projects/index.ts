@@ -21,10 +21,17 @@ export function openKeyUses(app: Parameters<FastifyPluginAsync>[0]): KeyUses {
   return uses
 }
 
-const projectsPlugin: FastifyPluginAsync<{ projects: ProjectsService }> = async (app, options) => {
-  await app.register(projectRoutes, options)
-  const keyChanges = createKeyChangesService({ postgres: app.postgres, projects: options.projects, issueKey })
+interface ProjectsOptions {
+  projects: ProjectsService
+  /** See createCatalogService. */
+  roomForProject: Parameters<typeof createCatalogService>[0]['roomFor']
+}
+
+const projectsPlugin: FastifyPluginAsync<ProjectsOptions> = async (app, { projects, roomForProject: roomFor }) => {
+  const { postgres } = app
+  await app.register(projectRoutes, { projects })
+  const keyChanges = createKeyChangesService({ postgres, projects, issueKey })
   await app.register(keyChangeRoutes, { keyChanges })
-  await app.register(catalogRoutes, { catalog: createCatalogService(app) })
+  await app.register(catalogRoutes, { catalog: createCatalogService({ postgres, roomFor }) })
 }
 export default projectsPlugin
