@@ -14,6 +14,7 @@ export const SYSTEM_TABLES = [
   'user_identities',
   'plans',
   'plan_versions',
+  'invoice_numbers',
 ]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
@@ -23,6 +24,10 @@ export const APPEND_ONLY_TABLES = [
   'audit_entries',
   'plan_versions',
   'custom_plan_versions',
+  'invoice_lines',
+  'credit_notes',
+  'payments',
+  'credit_entries',
 ]
 
 const TABLES = `with tables as (
