@@ -31,6 +31,7 @@ export const APPEND_ONLY_TABLES = [
   'audit_entries',
   'plan_versions',
   'custom_plan_versions',
+  'meters',
   'subscription_phases',
   'redeemed_coupons',
   'invoice_lines',
