@@ -14,6 +14,8 @@ export const FAILPOINTS = [
   'lease.acquired',
   'usage.counted',
   'usage.written',
+  'invoices.measured',
+  'invoices.finalizing',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

@@ -62,7 +62,8 @@ export function withdraw(course: Course): void {
 export function cancel(course: Course, now: Date): void {
   const { subscription, agreed, fallback } = course
   refuseProvider(course)
-  if (subscription.cancelAtPeriodEnd) throw cancelState('The subscription is canceled already: it ends with its period.')
+  if (subscription.cancelAtPeriodEnd)
+    throw cancelState('The subscription is canceled already: it ends with its period.')
   if (agreed.plan.key === fallback.plan.key && !agreed.isCustom && !course.pending)
     throw cancelState(`${agreed.plan.name} is what is left when a subscription ends.`)
   course.pending = null
@@ -80,7 +81,8 @@ export function reactivate({ subscription }: Course): void {
 export function pause(course: Course, now: Date): void {
   const { subscription, agreed, pending } = course
   refuseProvider(course)
-  if (subscription.status !== 'active') throw pauseState(`A subscription that is ${subscription.status} cannot be paused.`)
+  if (subscription.status !== 'active')
+    throw pauseState(`A subscription that is ${subscription.status} cannot be paused.`)
   Object.assign(subscription, { status: 'paused', pausedAt: now })
   adopt(course, agreed, now, 'paused')
   if (pending) postpone(course, pending)

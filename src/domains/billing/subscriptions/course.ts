@@ -78,7 +78,13 @@ function newSubscription({ organizationId, timeZone, fallback }: Beginning, at: 
 
 /** Ends the subscription, and begins one to the default plan. */
 export function succeed(course: Course, at: Date): void {
-  course.canceled.push({ ...course.subscription, status: 'canceled', canceledAt: at, cancelAtPeriodEnd: false, pending: null })
+  course.canceled.push({
+    ...course.subscription,
+    status: 'canceled',
+    canceledAt: at,
+    cancelAtPeriodEnd: false,
+    pending: null,
+  })
   course.subscription = newSubscription(course, at, course.subscription.id)
   course.phaseCount = 0
   enter(course, course.fallback, at)
@@ -184,7 +190,12 @@ const DESCRIPTIONS: Record<Charge['kind'], (plan: string) => string> = {
 }
 
 /** Notes what the rest of the open period is worth on a plan: owed from now on, or given back. */
-export function chargeRest(course: Course, kind: 'proration_charge' | 'proration_credit', agreed: Agreed, at: Date): void {
+export function chargeRest(
+  course: Course,
+  kind: 'proration_charge' | 'proration_credit',
+  agreed: Agreed,
+  at: Date,
+): void {
   const { period } = course
   if (!period) return
   const share = { from: secondsBetween(period.startsAt, at), to: secondsBetween(period.startsAt, period.endsAt) }
