@@ -16,6 +16,8 @@ export const FAILPOINTS = [
   'usage.written',
   'invoices.measured',
   'invoices.finalizing',
+  'subscriptions.ended',
+  'subscriptions.rolled',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

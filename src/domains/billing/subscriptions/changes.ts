@@ -22,19 +22,28 @@ export function changeTo(course: Course, target: Agreed, now: Date): void {
   if (pays(target) && currency !== null && currency !== target.plan.currency)
     throw currencyDiffers(`The organization is billed in ${currency}; the plan is in ${target.plan.currency}.`)
   subscription.cancelAtPeriodEnd = false
-  if (baseOf(target) < baseOf(agreed)) return postpone(course, target)
-  if (subscription.status === 'trialing' || (baseOf(agreed) === 0n && mayTry(course, target))) {
+  const isTrial = subscription.status === 'trialing' || (baseOf(agreed) === 0n && mayTry(course, target))
+  if (baseOf(target) < baseOf(agreed)) postpone(course, target)
+  else if (isTrial) enterAnew(course, target, now)
+  else upgrade(course, target, now)
+}
+
+/** Nothing was paid for the period that ends here. */
+function enterAnew(course: Course, target: Agreed, now: Date): void {
+  end(course, now)
+  enter(course, target, now)
+}
+
+function upgrade(course: Course, target: Agreed, now: Date): void {
+  chargeRest(course, 'proration_credit', course.agreed, now)
+  if (course.agreed.plan.interval === target.plan.interval) {
+    chargeRest(course, 'proration_charge', target, now)
+    adopt(course, target, now, 'paid')
+    if (course.period) Object.assign(course.period, referenceOf(target))
+  } else {
     end(course, now)
-    return enter(course, target, now)
+    enterPaid(course, target, now)
   }
-  chargeRest(course, 'proration_credit', agreed, now)
-  if (agreed.plan.interval !== target.plan.interval) {
-    end(course, now)
-    return enterPaid(course, target, now)
-  }
-  chargeRest(course, 'proration_charge', target, now)
-  adopt(course, target, now, 'paid')
-  if (course.period) Object.assign(course.period, referenceOf(target))
 }
 
 function refuseUnchanged({ subscription, agreed, pending }: Course, target: Agreed): void {
@@ -93,10 +102,11 @@ export function resume(course: Course, now: Date): void {
   const { subscription, agreed, pending, period } = course
   if (subscription.status !== 'paused') throw pauseState('The subscription is not paused.')
   subscription.pausedAt = null
-  if (!period) return enterPaid(course, pending ?? agreed, now)
-  subscription.status = 'active'
-  adopt(course, agreed, now, 'paid')
-  if (pending) postpone(course, pending)
+  if (period) {
+    subscription.status = 'active'
+    adopt(course, agreed, now, 'paid')
+    if (pending) postpone(course, pending)
+  } else enterPaid(course, pending ?? agreed, now)
 }
 
 /** Ends the subscription at once: its usage is billed, and nothing is paid back. */

@@ -96,7 +96,11 @@ export const mayTry = ({ tried }: Course, { plan }: Agreed): boolean => plan.tri
 
 /** Begins a plan anew: with its trial, if it has one that was not had before, or with a first paid period. */
 export function enter(course: Course, agreed: Agreed, at: Date): void {
-  if (!mayTry(course, agreed)) return enterPaid(course, agreed, at)
+  if (mayTry(course, agreed)) enterTrial(course, agreed, at)
+  else enterPaid(course, agreed, at)
+}
+
+function enterTrial(course: Course, agreed: Agreed, at: Date): void {
   const endsAt = new Date(at.getTime() + agreed.plan.trialDays * DAY_MS)
   course.tried.push(agreed.plan.key)
   Object.assign(course.subscription, { status: 'trialing', trialEndsAt: endsAt, anchor: at })

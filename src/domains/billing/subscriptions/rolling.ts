@@ -1,5 +1,5 @@
 import { adopt, type Course, end, enterPaid, openPaid, succeed } from './course.ts'
-import { isSamePlan, referenceOf } from './plan-reference.ts'
+import { type Agreed, isSamePlan, referenceOf } from './plan-reference.ts'
 
 /** Ends every period whose time is over, in order, and opens those that follow, however many were missed. */
 export function roll(course: Course, now: Date): void {
@@ -8,11 +8,15 @@ export function roll(course: Course, now: Date): void {
 
 function follow(course: Course, at: Date): void {
   const { subscription, agreed } = course
-  end(course, at)
-  if (subscription.cancelAtPeriodEnd) return succeed(course, at)
-  if (subscription.status === 'paused') return
   const next = course.pending ?? agreed
-  if (subscription.status === 'trialing') return enterPaid(course, next, at)
+  end(course, at)
+  if (subscription.cancelAtPeriodEnd) succeed(course, at)
+  else if (subscription.status === 'trialing') enterPaid(course, next, at)
+  else if (subscription.status !== 'paused') goOn(course, next, at)
+}
+
+function goOn(course: Course, next: Agreed, at: Date): void {
+  const { subscription, agreed } = course
   if (!isSamePlan(referenceOf(next), referenceOf(agreed))) {
     // A month and a year have no boundaries in common that would keep the day.
     if (next.plan.interval !== agreed.plan.interval) subscription.anchor = at

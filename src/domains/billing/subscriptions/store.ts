@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, lte, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lte, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
 import { billingAccounts } from '../accounts/tables.ts'
 import { billingCharges, billingPeriods, subscriptionPhases, subscriptions } from './tables.ts'
@@ -94,13 +94,14 @@ export async function insertCharges(tx: Tx, rows: (typeof billingCharges.$inferI
   if (rows.length > 0) await tx.insert(billingCharges).values(rows)
 }
 
-/** Organizations with a period whose time is over, the longest over first. */
-export async function listDue(tx: SystemTx, now: Date, limit: number): Promise<string[]> {
+/** Organizations with a period whose time is over, in the order of their ids from after one on. */
+export async function listDue(tx: SystemTx, now: Date, page: { after: string; limit: number }): Promise<string[]> {
+  const isDue = and(eq(billingPeriods.status, sql`'open'`), lte(billingPeriods.endsAt, now))
   const rows = await tx
     .select({ organizationId: billingPeriods.organizationId })
     .from(billingPeriods)
-    .where(and(eq(billingPeriods.status, sql`'open'`), lte(billingPeriods.endsAt, now)))
-    .orderBy(asc(billingPeriods.endsAt))
-    .limit(limit)
+    .where(and(isDue, gt(billingPeriods.organizationId, page.after)))
+    .orderBy(asc(billingPeriods.organizationId))
+    .limit(page.limit)
   return rows.map(({ organizationId }) => organizationId)
 }
