@@ -15,3 +15,10 @@ export const limitReached = defineProblem('billing.limit_reached', 409, 'A limit
 export const couponNotFound = defineProblem('billing.coupon_not_found', 404, 'Coupon not found')
 export const couponUsed = defineProblem('billing.coupon_used', 409, 'The coupon was redeemed already')
 export const couponTaken = defineProblem('billing.coupon_taken', 409, 'A coupon has the code')
+
+export const invoiceNotFound = defineProblem('billing.invoice_not_found', 404, 'Invoice not found')
+export const invoiceStateWrong = defineProblem('billing.invoice_state', 409, 'The invoice is in another state')
+export const paymentReferenceTaken = defineProblem('billing.payment_reference_taken', 409, 'The payment is known')
+export const creditNoteTooLarge = defineProblem('billing.credit_note_too_large', 422, 'More than the invoice has left')
+export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The credit cannot be changed like this')
+export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')

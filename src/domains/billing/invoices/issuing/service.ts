@@ -9,6 +9,7 @@ import { amountsOf, chargesInput, lineRows, periodInput } from '../compose.ts'
 import type { InvoiceDocument, Seller } from '../document.ts'
 import { INVOICE_FINALIZED, INVOICE_PAID } from '../fact-kinds.ts'
 import { createGathering, latestCutOff, type Measurement, type Meters, type Plans } from '../gathering.ts'
+import { numberOf } from '../number.ts'
 import * as sources from '../sources/store.ts'
 import * as store from '../store.ts'
 
@@ -245,10 +246,6 @@ async function* pages<Row>(
     after = organizationOf(last)
   }
 }
-
-const NUMBER_DIGITS = 6
-export const numberOf = (prefix: string, next: bigint): string =>
-  `${prefix}${next.toString().padStart(NUMBER_DIGITS, '0')}`
 
 function rowOf(document: InvoiceDocument, { cutOff, reason }: InvoiceInput) {
   const text = canonicalText(document)
