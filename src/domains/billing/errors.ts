@@ -15,6 +15,10 @@ export const limitReached = defineProblem('billing.limit_reached', 409, 'A limit
 export const couponNotFound = defineProblem('billing.coupon_not_found', 404, 'Coupon not found')
 export const couponUsed = defineProblem('billing.coupon_used', 409, 'The coupon was redeemed already')
 export const couponTaken = defineProblem('billing.coupon_taken', 409, 'A coupon has the code')
+export const meterNotFound = defineProblem('billing.meter_not_found', 404, 'Meter not found')
+export const meterExists = defineProblem('billing.meter_exists', 409, 'There is a meter with this key')
+export const meterChanged = defineProblem('billing.meter_changed', 409, 'The meter has changed')
+export const tooManyMeters = defineProblem('billing.too_many_meters', 409, 'Too many meters')
 
 export const invoiceNotFound = defineProblem('billing.invoice_not_found', 404, 'Invoice not found')
 export const invoiceStateWrong = defineProblem('billing.invoice_state', 409, 'The invoice is in another state')
