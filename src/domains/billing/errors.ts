@@ -26,3 +26,4 @@ export const paymentReferenceTaken = defineProblem('billing.payment_reference_ta
 export const creditNoteTooLarge = defineProblem('billing.credit_note_too_large', 422, 'More than the invoice has left')
 export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The credit cannot be changed like this')
 export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')
+export const noPeriod = defineProblem('billing.no_period', 409, 'There is no billing period')

@@ -50,10 +50,27 @@ export interface Measurement {
   numbers: ReadonlyMap<string, string | null>
 }
 
-/** The latest cut-off of the periods before: what came until then is billed. */
-export function latestCutOff(earlier: readonly StoredPeriod[]): Date | null {
-  const times = earlier.flatMap(({ cutOff }) => (cutOff ? [cutOff.getTime()] : []))
-  return times.length > 0 ? new Date(Math.max(...times)) : null
+interface Known {
+  /** All of the organization's, in their order. */
+  periods: readonly StoredPeriod[]
+  versions: Measurement['versions']
+  numbers: Measurement['numbers']
+}
+
+/** What has to be asked of the events for the invoice of a period, up to a cut-off. */
+export function measurementOf(period: StoredPeriod, { periods, ...known }: Known, cutOff: Date): Measurement {
+  const earlier = periods.filter(({ id, usageTo }) => id !== period.id && usageTo <= period.usageFrom)
+  const times = earlier.flatMap((one) => one.cutOff?.getTime() ?? [])
+  return { ...known, cutOff, earlier, previousCutOff: times.length > 0 ? new Date(Math.max(...times)) : null }
+}
+
+/**
+ * Until when an event may come and still be on the invoice of its period: for a while after the end, and never before the cut-off of a
+ * period before, which ends what is late for that one.
+ */
+export function cutOffOf(period: StoredPeriod, { previousCutOff }: Measurement, graceMs: number): Date {
+  const plain = new Date(period.endsAt.getTime() + graceMs)
+  return period.cutOff ?? (previousCutOff && previousCutOff > plain ? previousCutOff : plain)
 }
 
 /** Reads what invoices are computed from: plans, and the events behind every quantity. */

@@ -98,7 +98,7 @@ export function adjustmentLine(
   const [was, is] = [billed ?? 0n, all ?? 0n]
   return {
     kind: 'adjustment',
-    description: `${period.plan.name}: ${meter}, received late for period ${period.number}`,
+    description: `${period.plan.name}: ${meter}, received late for ${dayOf(period.startsAt)} to ${dayOf(period.endsAt)}`,
     meter: { key: meter, version: after.meterVersion },
     from: period.usageFrom.toISOString(),
     to: period.usageTo.toISOString(),
@@ -138,6 +138,8 @@ export const chargeLine = ({ id, kind, description, amount, from, to, plan }: Ch
   amount,
   source: { kind: 'charge', chargeId: id, plan },
 })
+
+const dayOf = (time: Date) => time.toISOString().slice(0, 10)
 
 const measuredTexts = ({ quantity, rowCount, contentHash }: Measured) => ({
   quantity: quantity.toString(),

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
 import { creditEntries, creditNotes, invoiceLines, invoiceNumbers, invoices, payments } from './tables.ts'
 
@@ -46,13 +46,12 @@ export async function listInvoices(
     .limit(limit)
 }
 
-/** The numbers of invoices by their ids. */
-export async function numbersOf(tx: Tx, organizationId: string, ids: string[]): Promise<Map<string, string | null>> {
-  if (ids.length === 0) return new Map()
+/** The numbers of all invoices by their ids. */
+export async function numbersOf(tx: Tx, organizationId: string): Promise<Map<string, string | null>> {
   const rows = await tx
     .select({ id: invoices.id, number: invoices.number })
     .from(invoices)
-    .where(and(eq(invoices.organizationId, organizationId), inArray(invoices.id, ids)))
+    .where(eq(invoices.organizationId, organizationId))
   return new Map(rows.map(({ id, number }) => [id, number]))
 }
 

@@ -8,7 +8,7 @@ import { canonicalText, contentHashOf } from '../canonical.ts'
 import { amountsOf, chargesInput, lineRows, periodInput } from '../compose.ts'
 import type { InvoiceDocument, Seller } from '../document.ts'
 import { INVOICE_FINALIZED, INVOICE_PAID } from '../fact-kinds.ts'
-import { createGathering, latestCutOff, type Measurement, type Meters, type Plans } from '../gathering.ts'
+import { createGathering, cutOffOf, type Measurement, type Meters, measurementOf, type Plans } from '../gathering.ts'
 import { numberOf } from '../number.ts'
 import * as sources from '../sources/store.ts'
 import * as store from '../store.ts'
@@ -48,21 +48,13 @@ export function createIssuingService(options: Dependencies) {
   /** What the events of a period have to be asked for. */
   async function readMeasurement(period: sources.PeriodRow): Promise<Measurement> {
     const { organizationId } = period
-    return postgres.withSystem(async (tx) => {
-      const periods = await sources.listPeriods(tx, organizationId)
-      const earlier = periods.filter(({ id, usageTo }) => id !== period.id && usageTo <= period.usageFrom)
-      const invoiceIds = earlier.flatMap(({ invoiceId }) => invoiceId ?? [])
-      const previousCutOff = latestCutOff(earlier)
-      const plain = new Date(period.endsAt.getTime() + options.graceMs)
-      const cutOff = period.cutOff ?? (previousCutOff && previousCutOff > plain ? previousCutOff : plain)
-      return {
-        cutOff,
-        earlier,
-        previousCutOff,
-        versions: await store.meterVersions(tx, organizationId),
-        numbers: await store.numbersOf(tx, organizationId, invoiceIds),
-      }
-    })
+    const known = await postgres.withSystem(async (tx) => ({
+      periods: await sources.listPeriods(tx, organizationId),
+      versions: await store.meterVersions(tx, organizationId),
+      numbers: await store.numbersOf(tx, organizationId),
+    }))
+    const measurement = measurementOf(period, known, period.endsAt)
+    return { ...measurement, cutOff: cutOffOf(period, measurement, options.graceMs) }
   }
 
   /** Drafts the invoice of a period that is over, and finalizes it once everything through its cut-off is stored. */
@@ -196,9 +188,6 @@ export function createIssuingService(options: Dependencies) {
   }
 
   return {
-    readMeasurement,
-    gathering,
-
     /**
      * Bills everything that is due. Any number of processes may ask at once, and asking again changes nothing. What fails keeps no other
      * organization waiting; it is thrown at the end. Gives how many periods were closed and sets of charges billed.

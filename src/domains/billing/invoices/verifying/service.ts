@@ -6,7 +6,7 @@ import { canonicalText, contentHashOf } from '../canonical.ts'
 import { amountsOf, chargesInput, lineRows, periodInput } from '../compose.ts'
 import { type Difference, differencesOf } from '../difference.ts'
 import type { InvoiceDocument } from '../document.ts'
-import { createGathering, type Measurement, type Meters, type Plans } from '../gathering.ts'
+import { createGathering, type Measurement, type Meters, measurementOf, type Plans } from '../gathering.ts'
 import * as sources from '../sources/store.ts'
 import * as store from '../store.ts'
 
@@ -55,28 +55,19 @@ export function createVerifyingService({ postgres, meters, plans }: Dependencies
       lines,
       facts,
       period,
-      measurement: period && (await measurementOf(tx, row, period, document)),
+      measurement: period && (await readMeasurement(tx, row, period, document)),
     }
   }
 
-  async function measurementOf(
+  async function readMeasurement(
     tx: TenantTx,
-    row: store.InvoiceRow,
+    { organizationId, cutOff }: store.InvoiceRow,
     period: sources.PeriodRow,
     document: InvoiceDocument,
   ): Promise<Measurement> {
-    const { organizationId } = row
     const periods = await sources.listPeriods(tx, organizationId)
-    const earlier = periods.filter(({ id, usageTo }) => id !== period.id && usageTo <= period.usageFrom)
-    const cutOffs = earlier.flatMap(({ cutOff }) => cutOff?.getTime() ?? [])
-    const invoiceIds = earlier.flatMap((one) => one.invoiceId ?? [])
-    return {
-      cutOff: row.cutOff,
-      earlier,
-      previousCutOff: cutOffs.length > 0 ? new Date(Math.max(...cutOffs)) : null,
-      versions: versionsOf(document),
-      numbers: await store.numbersOf(tx, organizationId, invoiceIds),
-    }
+    const numbers = await store.numbersOf(tx, organizationId)
+    return measurementOf(period, { periods, numbers, versions: versionsOf(document) }, cutOff)
   }
 
   return {
