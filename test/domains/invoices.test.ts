@@ -4,6 +4,7 @@ import { newId } from '../../src/ids.ts'
 import { startBillingWorld } from '../helpers/billing-world.ts'
 import { PRICE } from '../helpers/invoice-input.ts'
 import { naiveAmount } from '../helpers/naive-price.ts'
+import { flatPlan } from '../helpers/plans.ts'
 
 const world = await startBillingWorld(t, '2026-01-01T00:00:00Z')
 const { invoices, postgres, catalog } = world
@@ -11,22 +12,7 @@ await catalog.createPlanVersion(
   {
     planKey: 'metered',
     baseVersion: 0,
-    terms: {
-      name: 'Metered',
-      description: '',
-      currency: 'USD',
-      interval: 'month',
-      basePrice: '4900',
-      metered: [{ meter: 'events', price: PRICE }],
-      trialDays: 0,
-      limits: {
-        events: { perPeriod: null, mode: 'soft' },
-        projects: null,
-        members: null,
-        retentionDays: null,
-        eventsPerSecond: null,
-      },
-    },
+    terms: { ...flatPlan, name: 'Metered', basePrice: '4900', metered: [{ meter: 'events', price: PRICE }] },
   },
   newId('usr'),
 )
