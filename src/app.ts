@@ -6,6 +6,7 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createMetersService,
   createSubscriptionsService,
   type SubscriptionsService,
   subscriptionJobs,
@@ -155,7 +156,7 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog })
+    await scope.register(billing, { catalog, meters: createMetersService(app) })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

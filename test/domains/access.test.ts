@@ -50,6 +50,8 @@ const ORGANIZATION = '/v1/organizations/:organizationId'
 /** Only people belong to an organization: a key and the start page are refused in every one alike. */
 const MEMBERS = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, 404, 403, 401]
 const MANAGERS = (status = 200) => [401, 403, 403, 403, 403, status, status, 403, 403, 403, 403, 404, 403, 401]
+/** What the organization pays for, which is not everybody's business. */
+const PAYERS = (status = 200) => MANAGERS(status).with(COLUMNS.indexOf('analyst'), status)
 const PROJECT = '/v1/projects/:projectId'
 const PLAN = `${PROJECT}/tracking-plan`
 const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
@@ -266,6 +268,23 @@ const TABLE: Record<string, Row> = {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
+  [`GET ${ORGANIZATION}/meters`]: { answers: PAYERS() },
+  [`POST ${ORGANIZATION}/meters`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { key: 'events', name: 'Taken', aggregation: 'count' } }),
+  },
+  [`GET ${ORGANIZATION}/meters/:meterKey`]: { answers: PAYERS(), request: async () => ({ url: meterUrl('events') }) },
+  [`POST ${ORGANIZATION}/meters/:meterKey/versions`]: {
+    answers: MANAGERS(409),
+    request: async () => ({
+      url: `${meterUrl('events')}/versions`,
+      payload: { baseVersion: 1, name: 'Changed', aggregation: 'count' },
+    }),
+  },
+  [`POST ${ORGANIZATION}/meters/preview`]: {
+    answers: PAYERS(),
+    request: async () => ({ payload: { name: 'Tried', aggregation: 'count' } }),
+  },
   [`POST ${ORGANIZATION}/leave`]: { answers: MEMBERS(204), endsSession: true },
   'GET /v1/plans': { answers: EVERYBODY },
   'GET /v1/plans/:planKey': { answers: EVERYBODY, request: async () => ({ url: '/v1/plans/free' }) },
@@ -358,6 +377,8 @@ const TABLE: Record<string, Row> = {
     answers: READERS.map((status) => (status === 200 ? 426 : status)),
   },
 }
+
+const meterUrl = (key: string) => `/v1/organizations/${alpha.organizationId}/meters/${key}`
 
 /** The address of a member who is there to be changed. */
 async function aMember() {

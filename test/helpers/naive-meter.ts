@@ -59,7 +59,7 @@ export function naiveMeasure(
       (events === undefined || events.includes(copy.event)),
   )
   const used = chosen.flatMap((copy) => {
-    const found = property === undefined ? '' : valueOf(JSON.parse(copy.properties)[property], aggregation)
+    const found = property === undefined ? '' : textOfValue(JSON.parse(copy.properties)[property], aggregation)
     return found === undefined ? [] : [{ copy, found }]
   })
   const numbers = () => used.map(({ found }) => parseDecimal(found))
@@ -88,7 +88,7 @@ function textOf(found: string, aggregation: NaiveMeter['aggregation']): string {
 }
 
 /** Decimal text of a number that can be used, JSON text of any value for `unique`; undefined for what is skipped. */
-function valueOf(value: unknown, aggregation: NaiveMeter['aggregation']): string | undefined {
+function textOfValue(value: unknown, aggregation: NaiveMeter['aggregation']): string | undefined {
   if (aggregation === 'unique') return value === undefined || value === null ? undefined : JSON.stringify(value)
   if (typeof value !== 'number' || Math.abs(value) > 1e30) return undefined
   return formatDecimal(parseDecimal(cut(plainOf(value))))

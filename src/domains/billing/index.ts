@@ -1,13 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
+import { meterRoutes } from './meters/routes.ts'
+import type { MetersService } from './meters/service.ts'
+
+export { type CatalogService, createCatalogService } from './catalog/service.ts'
+export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
 import { createIssuingService } from './invoices/issuing/service.ts'
 import { createInvoicesService } from './invoices/service.ts'
 import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
 
-export { type CatalogService, createCatalogService } from './catalog/service.ts'
-export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
 export { createMetersService, type MetersService } from './meters/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
@@ -33,7 +37,8 @@ export function openInvoices(dependencies: InvoicesDependencies) {
 }
 
 /** What there is to subscribe to and what it costs. */
-const billingPlugin: FastifyPluginAsync<{ catalog: CatalogService }> = async (app, options) => {
+const billingPlugin: FastifyPluginAsync<{ catalog: CatalogService; meters: MetersService }> = async (app, options) => {
   await app.register(catalogRoutes, options)
+  await app.register(meterRoutes, options)
 }
 export default billingPlugin
