@@ -8,6 +8,10 @@ import billing, {
   createCatalogService,
   createMetersService,
   createSubscriptionsService,
+  type Invoices,
+  invoiceJobs,
+  type MetersService,
+  openInvoices,
   type SubscriptionsService,
   subscriptionJobs,
 } from './domains/billing/index.ts'
@@ -107,15 +111,34 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const outcomes = openOutcomes(app, config)
   const catalog = createCatalogService(app)
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
+  const meters = createMetersService(app)
+  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
+  const invoices = openInvoices({
+    postgres: app.postgres,
+    meters,
+    plans: catalog,
+    storedThrough: (organizationId) => completeThrough({ organizationId, projectId: '' }),
+    clock: () => new Date(),
+    ...config.invoices,
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
+    await app.register(invoiceJobs, { config, invoices })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, { catalog, subscriptions })
+  if (config.roles.includes('api'))
+    await registerApi(app, config, pressure, outcomes, { catalog, subscriptions, meters, invoices })
   return app
+}
+
+interface BillingServices {
+  catalog: CatalogService
+  subscriptions: SubscriptionsService
+  meters: MetersService
+  invoices: Invoices
 }
 
 async function registerApi(
@@ -123,7 +146,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
+  { catalog, subscriptions, meters, invoices }: BillingServices,
 ): Promise<void> {
   const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
@@ -156,7 +179,7 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, meters: createMetersService(app) })
+    await scope.register(billing, { catalog, meters, invoices })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

@@ -268,6 +268,24 @@ const TABLE: Record<string, Row> = {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
+  [`GET ${ORGANIZATION}/invoices`]: { answers: PAYERS() },
+  [`GET ${ORGANIZATION}/invoices/preview`]: { answers: PAYERS() },
+  ...Object.fromEntries(
+    ['', '/pdf', '/csv', '/verify', '/lines/:position/hours'].map((part): [string, Row] => [
+      `GET ${ORGANIZATION}/invoices/:invoiceId${part}`,
+      { answers: PAYERS(404), request: async () => ({ url: invoiceUrl(part) }) },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['pay', 'void', 'uncollectible', 'credit-notes'].map((act): [string, Row] => [
+      `POST /v1/admin/organizations/:organizationId/invoices/:invoiceId/${act}`,
+      { answers: NOBODY, request: async () => ({ url: `/v1/admin${invoiceUrl('').slice(3)}/${act}`, payload: {} }) },
+    ]),
+  ),
+  'POST /v1/admin/organizations/:organizationId/credit': {
+    answers: NOBODY,
+    request: async () => ({ payload: { amount: '1', currency: 'USD', reason: 'the matrix' } }),
+  },
   [`GET ${ORGANIZATION}/meters`]: { answers: PAYERS() },
   [`POST ${ORGANIZATION}/meters`]: {
     answers: MANAGERS(409),
@@ -378,6 +396,8 @@ const TABLE: Record<string, Row> = {
   },
 }
 
+const invoiceUrl = (part: string) =>
+  `/v1/organizations/${alpha.organizationId}/invoices/${newId('inv')}${part.replace(':position', '1')}`
 const meterUrl = (key: string) => `/v1/organizations/${alpha.organizationId}/meters/${key}`
 
 /** The address of a member who is there to be changed. */
@@ -495,7 +515,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

@@ -1,18 +1,21 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
+import { createIssuingService } from './invoices/issuing/service.ts'
+import { invoiceRoutes } from './invoices/routes.ts'
+import { createInvoicesService } from './invoices/service.ts'
+import { settlingRoutes } from './invoices/settling/routes.ts'
+import { createSettlingService } from './invoices/settling/service.ts'
+import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { invoiceJobs } from './invoices/jobs.ts'
+export { createVerifyingService } from './invoices/verifying/service.ts'
 export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
-import { createIssuingService } from './invoices/issuing/service.ts'
-import { createInvoicesService } from './invoices/service.ts'
-import { createSettlingService } from './invoices/settling/service.ts'
-import { createVerifyingService } from './invoices/verifying/service.ts'
 
-export { createMetersService, type MetersService } from './meters/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
 export {
@@ -37,8 +40,16 @@ export function openInvoices(dependencies: InvoicesDependencies) {
 }
 
 /** What there is to subscribe to and what it costs. */
-const billingPlugin: FastifyPluginAsync<{ catalog: CatalogService; meters: MetersService }> = async (app, options) => {
+interface BillingOptions {
+  catalog: CatalogService
+  meters: MetersService
+  invoices: Invoices
+}
+
+const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
   await app.register(catalogRoutes, options)
   await app.register(meterRoutes, options)
+  await app.register(invoiceRoutes, options)
+  await app.register(settlingRoutes, { settling: options.invoices })
 }
 export default billingPlugin

@@ -16,10 +16,15 @@ export async function lockAccount(tx: Tx, organizationId: string): Promise<void>
   await tx.execute(sql`select 1 from billing_accounts where organization_id = ${organizationId} for no key update`)
 }
 
+export async function findAccount(tx: Tx, organizationId: string) {
+  const [row] = await tx.select().from(billingAccounts).where(eq(billingAccounts.organizationId, organizationId))
+  return row
+}
+
 /** Who is billed; one that never said goes by the name of the organization. */
 export async function readBuyer(tx: Tx, organizationId: string) {
   const { rows } = await tx.execute<{ name: string }>(sql`select name from organizations where id = ${organizationId}`)
-  const [account] = await tx.select().from(billingAccounts).where(eq(billingAccounts.organizationId, organizationId))
+  const account = await findAccount(tx, organizationId)
   return {
     buyer: {
       organizationId,
@@ -30,6 +35,14 @@ export async function readBuyer(tx: Tx, organizationId: string) {
     },
     taxBasisPoints: BigInt(account?.taxBasisPoints ?? 0),
   }
+}
+
+/** The addresses of an organization's owners. */
+export async function listOwners(tx: Tx, organizationId: string): Promise<string[]> {
+  const { rows } = await tx.execute<{ email: string }>(sql`
+    select u.email from memberships m join users u on u.id = m.user_id
+    where m.organization_id = ${organizationId} and m.role = 'owner' order by u.email`)
+  return rows.map(({ email }) => email)
 }
 
 /** Periods that are over and not billed yet, the first of each organization. */
