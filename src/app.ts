@@ -7,7 +7,9 @@ import billing, {
   type CatalogService,
   createCatalogService,
   createMetersService,
+  createMeterWindows,
   createSubscriptionsService,
+  meterJobs,
   type SubscriptionsService,
   subscriptionJobs,
 } from './domains/billing/index.ts'
@@ -37,7 +39,7 @@ import organizations, {
 import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -109,7 +111,13 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    await app.register(usageJobsPlugin, { config })
+    const windows = createMeterWindows({
+      postgres: app.postgres,
+      clickhouse: app.clickhouse,
+      usageDays: createUsageDays(app),
+    })
+    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })

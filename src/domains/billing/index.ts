@@ -7,6 +7,8 @@ import type { MetersService } from './meters/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
 export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
+export { meterJobs } from './meters/windows/jobs.ts'
+export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
 export {
