@@ -7,10 +7,12 @@ import billing, {
   type CatalogService,
   createCatalogService,
   createMetersService,
+  createMeterWindows,
   createSubscriptionsService,
   type Invoices,
   invoiceJobs,
   type MetersService,
+  meterJobs,
   openInvoices,
   type SubscriptionsService,
   subscriptionJobs,
@@ -41,7 +43,7 @@ import organizations, {
 import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -117,13 +119,19 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     postgres: app.postgres,
     meters,
     plans: catalog,
-    storedThrough: (organizationId) => completeThrough({ organizationId, projectId: '' }),
+    storedThrough: (organizationId) => completeThrough({ organizationId }),
     clock: () => new Date(),
     ...config.invoices,
   })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    await app.register(usageJobsPlugin, { config })
+    const windows = createMeterWindows({
+      postgres: app.postgres,
+      clickhouse: app.clickhouse,
+      usageDays: createUsageDays(app),
+    })
+    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
     await app.register(invoiceJobs, { config, invoices })
@@ -179,7 +187,13 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, meters, invoices })
+    await scope.register(billing, {
+      catalog,
+      subscriptions,
+      meters,
+      invoices,
+      completeThrough: (organizationId) => completeThrough({ organizationId }),
+    })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
