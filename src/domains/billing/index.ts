@@ -15,6 +15,8 @@ import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
+import { operatorRoutes } from './operator/routes.ts'
+import { createAssertOrganization } from './operator/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -24,6 +26,7 @@ export { type CouponsService, createCouponsService, type RedeemedCoupon } from '
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
 export { invoiceJobs } from './invoices/jobs.ts'
 export { createVerifyingService } from './invoices/verifying/service.ts'
+export { createLimitsService, type LimitsService } from './limits/service.ts'
 export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
 export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
@@ -65,10 +68,11 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   await app.register(invoiceRoutes, { invoices: options.invoices, meters })
   await app.register(settlingRoutes, { settling: options.invoices })
   await app.register(catalogRoutes, { catalog })
+  const changes = createChangesService({ subscriptions, catalog })
+  await app.register(subscriptionRoutes, { changes })
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })
-  await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,
@@ -77,5 +81,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   })
   await app.register(accountRoutes, { accounts })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  const assertOrganization = createAssertOrganization(app.postgres)
+  await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }
 export default billingPlugin
