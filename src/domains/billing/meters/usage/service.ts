@@ -69,6 +69,7 @@ export function createUsageReads({ postgres, meters, ensure, completeThrough }: 
       key: by === 'day' ? new Date(Number(key) * DAY_MS).toISOString().slice(0, 10) : key,
       ...toCounts(row),
     }))
+    data.sort((a, b) => (a.key < b.key ? -1 : 1))
     return { ...about, data, total: toCounts(total), ...meta }
   }
 
