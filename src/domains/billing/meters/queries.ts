@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { compileConditions, createParameters, groupText, opaqueTime, type Parameters } from '../../insights/index.ts'
 import type { Measure } from './measure.ts'
 
@@ -65,13 +65,15 @@ function jsonOf({ kind }: Measure['groupBy'][number], text: string): string {
   return kind === 'flag' ? text : `if(${text} = '', 'null', toJSONString(${text}))`
 }
 
-const RowOfHour = Type.Object({
+export const RowOfHour = Type.Object({
   event: Type.String(),
   messageId: Type.String(),
   atMs: Type.Integer(),
   receivedMs: Type.Integer(),
   value: Type.Union([Type.String(), Type.Null()]),
 })
+
+export type RowOfHour = Static<typeof RowOfHour>
 
 /** The events that a measure is made of, by name and id, from after a place on. An extent of one day and project names each once. */
 export function rowsStatement(
