@@ -7,7 +7,14 @@ import billing, {
   type CatalogService,
   createCatalogService,
   createLimitsService,
+  createMetersService,
+  createMeterWindows,
   createSubscriptionsService,
+  type Invoices,
+  invoiceJobs,
+  type MetersService,
+  meterJobs,
+  openInvoices,
   type SubscriptionsService,
   subscriptionJobs,
 } from './domains/billing/index.ts'
@@ -43,7 +50,7 @@ import projects, {
 } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -114,15 +121,40 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const outcomes = openOutcomes(app, config)
   const catalog = createCatalogService(app)
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
+  const meters = createMetersService(app)
+  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
+  const invoices = openInvoices({
+    postgres: app.postgres,
+    meters,
+    plans: catalog,
+    storedThrough: (organizationId) => completeThrough({ organizationId }),
+    clock: () => new Date(),
+    ...config.invoices,
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    await app.register(usageJobsPlugin, { config })
+    const windows = createMeterWindows({
+      postgres: app.postgres,
+      clickhouse: app.clickhouse,
+      usageDays: createUsageDays(app),
+    })
+    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
+    await app.register(invoiceJobs, { config, invoices })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, { catalog, subscriptions })
+  if (config.roles.includes('api'))
+    await registerApi(app, config, pressure, outcomes, { catalog, subscriptions, meters, invoices })
   return app
+}
+
+interface BillingServices {
+  catalog: CatalogService
+  subscriptions: SubscriptionsService
+  meters: MetersService
+  invoices: Invoices
 }
 
 async function registerApi(
@@ -130,7 +162,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
+  { catalog, subscriptions, meters, invoices }: BillingServices,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const organizationsService = createOrganizationsService({
@@ -178,7 +210,13 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, subscriptions })
+    await scope.register(billing, {
+      catalog,
+      subscriptions,
+      meters,
+      invoices,
+      completeThrough: (organizationId) => completeThrough({ organizationId }),
+    })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

@@ -16,7 +16,8 @@ const DAY_MS = 24 * HOUR_MS
 // Without the role jobs: the tests take its steps themselves.
 const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE_SHARDS: '1' })
 const { ingestRedis: redis, clickhouse, postgres, metrics } = app
-const usage = createUsageService({ redis, shards: 1, clickhouse, postgres, metrics })
+const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, recountMeters: async () => {} }
+const usage = createUsageService(dependencies)
 const retention = createRetention({ postgres })
 const today = Math.floor(Date.now() / DAY_MS) * DAY_MS
 const columnTime = (ms: number) => new Date(ms).toISOString().replace('T', ' ').slice(0, -1)
@@ -47,7 +48,7 @@ async function storedIn(table: string, { projectId }: TestTenant): Promise<strin
 
 async function recount() {
   // A service of its own, in which no project rests from the count before.
-  const counting = createUsageService({ redis, shards: 1, clickhouse, postgres, metrics })
+  const counting = createUsageService(dependencies)
   await eventually('the counting', async () => {
     await counting.recountOldest(0)
     return (await counting.lagMs(0)) === undefined
