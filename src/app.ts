@@ -5,6 +5,7 @@ import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
 import billing, { createCatalogService } from './domains/billing/index.ts'
 import events, {
+  createKnownQuotas,
   createProgress,
   eraseEvents,
   type Outcomes,
@@ -84,7 +85,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   await app.register(security, config.http)
   await app.register(websocket, { options: WEBSOCKET_OPTIONS })
   await app.register(openapi, config.http)
-  const pressure = openPressure(app, config)
+  const knownQuotas = createKnownQuotas(app)
+  const pressure = openPressure(app, config, knownQuotas)
   await app.register(health, {
     metricsToken: config.http.metricsToken,
     checks: {

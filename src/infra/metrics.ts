@@ -31,7 +31,7 @@ export function createMetrics() {
     }),
     events: new Counter({
       name: 'meterhouse_events_total',
-      help: 'Events by verdict at the door: accepted, duplicate, rejected, quarantined.',
+      help: 'Events by verdict at the door: accepted, duplicate, rejected, quarantined, and beyond a limit quota_exceeded, held, sampled_out.',
       labelNames: ['verdict'],
       registers,
     }),
