@@ -123,6 +123,13 @@ windows: must be 0.`,
       labelNames: ['reason'],
       registers,
     }),
+    quotaDrift: new Counter({
+      name: 'meterhouse_quota_drift_events_total',
+      help: `Events by which the quotas of the door were corrected: undercounted were stored and not counted, overcounted counted and not
+stored, which is what was resent after the door forgot it, deleted, or refused by the store.`,
+      labelNames: ['direction'],
+      registers,
+    }),
     deadJobs: new Counter({
       name: 'meterhouse_dead_jobs_total',
       help: 'Jobs whose last attempt failed and that were set aside, by queue.',

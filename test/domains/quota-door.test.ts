@@ -1,38 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { shardOf } from '../../src/domains/events/index.ts'
-import type { QuotaMode, QuotaPeriod, QuotaPolicy } from '../../src/domains/events/quota-state.ts'
-import { createQuotas } from '../../src/domains/events/quotas.ts'
-import { authorized, eventually, startTestApp } from '../helpers/app.ts'
+import { eventually, startTestApp } from '../helpers/app.ts'
 import { storedEvents } from '../helpers/quarantine.ts'
-import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
+import { newBatch as events, following, period, startQuotas } from '../helpers/quota.ts'
+import { createTwoTenants } from '../helpers/tenants.ts'
 
 const { app } = await startTestApp(t, { METERHOUSE_SHARDS: '1' })
-const quotas = createQuotas({ redis: app.ingestRedis, shards: 1 })
-
-const HOUR_MS = 3_600_000
-const startsAtMs = Date.now() - HOUR_MS
-
-const period = (limit: number | null, mode: QuotaMode, changes: Partial<QuotaPeriod> = {}): QuotaPeriod => ({
-  periodId: 'bpr_now',
-  startsAtMs,
-  endsAtMs: startsAtMs + 24 * HOUR_MS,
-  limit: limit === null ? null : BigInt(limit),
-  mode,
-  eventsPerSecond: null,
-  ...changes,
-})
-
-async function limit({ organizationId }: TestTenant, current: QuotaPeriod, rest: Partial<QuotaPolicy> = {}) {
-  const ticket = await quotas.ticket(organizationId)
-  return quotas.write({ organizationId, stopped: null, next: null, current, ...rest }, ticket)
-}
-
-const used = async ({ organizationId }: TestTenant) => (await quotas.read(organizationId))?.used
-const events = (count: number, event = 'Sent') =>
-  Array.from({ length: count }, () => ({ event, messageId: randomUUID(), timestamp: new Date().toISOString() }))
-const send = (tenant: TestTenant, payload: object, url = '/v1/events') =>
-  app.inject(authorized(tenant.writeKey, { method: 'POST', url, payload }))
+const { quotas, limit, used, send } = startQuotas(app, 1)
 
 t.test(
   'sixteen writers at once with duplicates and retries get exactly the limit, and another tenant of the shard none of it',
@@ -92,8 +66,7 @@ t.test('the period rolls by itself: what follows begins with nothing, by its own
   const [alpha] = await createTwoTenants(app)
   const endsAtMs = Date.now() + 700
   const current = period(2, 'hard', { endsAtMs })
-  const next = period(3, 'hard', { periodId: 'bpr_next', startsAtMs: endsAtMs, endsAtMs: endsAtMs + HOUR_MS })
-  await limit(alpha, current, { next })
+  await limit(alpha, current, { next: following(current, 3, 'hard') })
   t.match((await send(alpha, events(5))).json(), { accepted: 2, quotaExceeded: 3 })
   const answer = await eventually('the next period', async () => {
     const sent = await send(alpha, events(5))
@@ -108,7 +81,8 @@ t.test(
   async (t) => {
     const [alpha] = await createTwoTenants(app)
     const endsAtMs = Date.now() + 300
-    await limit(alpha, period(1, 'hard', { endsAtMs }))
+    const current = period(1, 'hard', { endsAtMs })
+    await limit(alpha, current)
     await send(alpha, events(1))
     await eventually('the end of the period', async () => (await send(alpha, events(2))).statusCode === 202)
     t.equal(await quotas.read(alpha.organizationId), null)

@@ -23,6 +23,7 @@ export const APPEND_ONLY_TABLES = [
   'audit_entries',
   'plan_versions',
   'custom_plan_versions',
+  'quota_transitions',
 ]
 
 const TABLES = `with tables as (

@@ -12,12 +12,16 @@ import * as store from './store.ts'
 const USER_AGENT_MAX = 400
 const PAGE_ROWS = 1000
 
+/** The actor of what nobody asked for, as when a quota is used up. */
+export const SYSTEM = 'system'
+
 /** Something that was done, as a service tells it. */
 export interface Act {
   organizationId: string
   /** Left out of what concerns no project. */
   projectId?: string
-  by: Acting
+  /** Who does it; nobody does what follows by itself. */
+  by: Acting | typeof SYSTEM
   /** As `noun.verb`, the verb in the past. */
   action: string
   target: { kind: string; id: string }
@@ -48,8 +52,7 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
     action,
     targetKind: target.kind,
     targetId: storableText(target.id),
-    ip: by.ip,
-    userAgent: by.userAgent === undefined ? null : storableText(by.userAgent.slice(0, USER_AGENT_MAX)),
+    ...placeOf(by),
     before: storable(act.before),
     after: storable(act.after),
     previousHash: last?.hash ?? GENESIS,
@@ -57,7 +60,15 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   await store.insertEntry(tx, { ...entry, hash: sealOf(entry) })
 }
 
-function actorOf({ principal, asOperator }: Acting): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
+function placeOf(by: Act['by']): Pick<store.EntryRow, 'ip' | 'userAgent'> {
+  if (by === SYSTEM) return { ip: null, userAgent: null }
+  const userAgent = by.userAgent === undefined ? null : storableText(by.userAgent.slice(0, USER_AGENT_MAX))
+  return { ip: by.ip, userAgent }
+}
+
+function actorOf(by: Act['by']): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
+  if (by === SYSTEM) return { actorKind: 'system', actorId: SYSTEM }
+  const { principal, asOperator } = by
   if (principal.kind === 'key') return { actorKind: 'key', actorId: principal.keyId }
   if (principal.kind === 'session') return { actorKind: asOperator ? 'operator' : 'user', actorId: principal.userId }
   throw new Error('a viewer changes nothing')

@@ -10,7 +10,7 @@ return quotaText(quota)`)
 /**
  * Whoever asked for a ticket before it read the policy may write it, unless a later ticket has written. What was counted stays with its
  * period; a period that follows on one whose end has come begins with nothing, or with what was counted since without a period.
- * Every other one begins with nothing too, and the answer says that it is not exact.
+ * Every other one begins with nothing too, and the answer says that it is not exact. Marks the organization if anything has changed.
  */
 const WRITE = withQuotaLua(`
 local now, revision = nowMs()
@@ -29,12 +29,17 @@ if before then
 else
   isExact = since == current.starts
 end
+local function stateText()
+  local fields = redis.call('HMGET', KEYS[1], 'c', 'n', 'x')
+  return table.concat({ fields[1] or '', fields[2] or '', fields[3] or '' }, ' ')
+end
+local stateBefore = stateText()
 redis.call('HSET', KEYS[1], 'a', ARGV[2], 'c', current.text)
 redis.call('HSETNX', KEYS[1], 'u', 0)
 redis.call('HDEL', KEYS[1], 'b', 'n', 'x')
 if following then redis.call('HSET', KEYS[1], 'n', following.text) end
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'x', ARGV[5]) end
-redis.call('HSET', KEYS[2], ARGV[1], revision)
+if stateText() ~= stateBefore then redis.call('HSET', KEYS[2], ARGV[1], revision) end
 return isExact and 'exact' or 'inexact'`)
 
 const HEAL = withQuotaLua(`

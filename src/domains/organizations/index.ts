@@ -16,6 +16,7 @@ export { invitationToMail } from './invitations/service.ts'
 export { organizationJobs } from './jobs.ts'
 export { ROLE_PERMISSIONS } from './roles.ts'
 export { createOrganizationsService, type OrganizationsService } from './service.ts'
+export { listOwnerIds } from './store.ts'
 
 interface OrganizationsOptions {
   organizations: OrganizationsService
