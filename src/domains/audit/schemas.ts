@@ -29,7 +29,8 @@ export const EntrySchema = Type.Object(
     projectId: Nullable('The project that it concerns, if it concerns one.'),
     actor: Type.Object({
       kind: Type.Union([Type.Literal('user'), Type.Literal('key'), Type.Literal('operator'), Type.Literal('system')], {
-        description: 'A member, an API key, a person who runs the platform, or nobody: what follows by itself.',
+        description:
+          'A member, an API key, a person who runs the platform, or the platform itself when its time had come.',
       }),
       id: Type.String(),
       name: Nullable('As it was called then.'),

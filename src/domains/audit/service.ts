@@ -12,16 +12,13 @@ import * as store from './store.ts'
 const USER_AGENT_MAX = 400
 const PAGE_ROWS = 1000
 
-/** The actor of what nobody asked for, as when a quota is used up. */
-export const SYSTEM = 'system'
-
 /** Something that was done, as a service tells it. */
 export interface Act {
   organizationId: string
   /** Left out of what concerns no project. */
   projectId?: string
-  /** Who does it; nobody does what follows by itself. */
-  by: Acting | typeof SYSTEM
+  /** `system` for what happens by itself, as when a time has come. */
+  by: Acting | 'system'
   /** As `noun.verb`, the verb in the past. */
   action: string
   target: { kind: string; id: string }
@@ -37,7 +34,8 @@ export interface Act {
 export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   const { organizationId, by, action, target } = act
   const actor = actorOf(by)
-  const actorName = await store.findActorName(tx, organizationId, actor)
+  const { ip, userAgent } = by === 'system' ? { ip: null, userAgent: undefined } : by
+  const actorName = by === 'system' ? null : await store.findActorName(tx, organizationId, actor)
   await store.lockChain(tx, organizationId)
   // A statement after the lock, because it has to see what whoever held the lock has committed.
   const { last, at } = await store.readHead(tx, organizationId)
@@ -52,7 +50,8 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
     action,
     targetKind: target.kind,
     targetId: storableText(target.id),
-    ...placeOf(by),
+    ip,
+    userAgent: userAgent === undefined ? null : storableText(userAgent.slice(0, USER_AGENT_MAX)),
     before: storable(act.before),
     after: storable(act.after),
     previousHash: last?.hash ?? GENESIS,
@@ -60,14 +59,8 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   await store.insertEntry(tx, { ...entry, hash: sealOf(entry) })
 }
 
-function placeOf(by: Act['by']): Pick<store.EntryRow, 'ip' | 'userAgent'> {
-  if (by === SYSTEM) return { ip: null, userAgent: null }
-  const userAgent = by.userAgent === undefined ? null : storableText(by.userAgent.slice(0, USER_AGENT_MAX))
-  return { ip: by.ip, userAgent }
-}
-
 function actorOf(by: Act['by']): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
-  if (by === SYSTEM) return { actorKind: 'system', actorId: SYSTEM }
+  if (by === 'system') return { actorKind: 'system', actorId: 'system' }
   const { principal, asOperator } = by
   if (principal.kind === 'key') return { actorKind: 'key', actorId: principal.keyId }
   if (principal.kind === 'session') return { actorKind: asOperator ? 'operator' : 'user', actorId: principal.userId }

@@ -31,6 +31,7 @@ export { shardOf } from './buffer.ts'
 export { type DirtyHour, type HourOfProject, markDirty, readDirty, settleDirty } from './dirty.ts'
 export { SKEW_MS_MAX } from './enrich/clock.ts'
 export { ENRICHMENT_COLUMNS } from './enrich/columns.ts'
+export type { Enricher } from './enrich/enrich.ts'
 export { shapeEnrichment } from './enrich/shape.ts'
 export { eraseEvents } from './erase.ts'
 export { HELD_BY_QUOTA } from './hold.ts'
@@ -84,10 +85,10 @@ function openAdmission(app: App, config: Config) {
   return createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
 }
 
-/** What is added to every event. The files of places are read when the server begins to listen. */
-export function openEnricher(app: App): Enricher {
+/** What is added to every event. The files of places are read when the server begins to listen, or on first need. */
+export function openEnricher(app: App, { warms }: { warms: boolean }): Enricher {
   const enricher = createEnricher({ onFault: (err) => app.log.error({ err }, 'places cannot be looked up') })
-  app.addHook('onListen', async () => void enricher.warm())
+  if (warms) app.addHook('onListen', async () => void enricher.warm())
   return enricher
 }
 

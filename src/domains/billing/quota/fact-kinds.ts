@@ -1,7 +1,5 @@
 /** What happens to quotas, as the outbox calls it. */
 
-/** What the door may take of an organization has changed, in whatever way; the payload is `{}`. */
-export const QUOTA_POLICY_CHANGED = 'quota.policy_changed'
 /** The events of a period are used up; the payload is `{ periodId, limit, mode }`. Once for each period. */
 export const QUOTA_REACHED = 'quota.reached'
 /** Events are taken again that were refused or held; the payload is `{ periodId }` of the period that had run out. Once for each. */

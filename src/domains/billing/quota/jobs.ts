@@ -27,6 +27,7 @@ const SWEEP_INTERVAL_MS = 3_600_000
 const SWEEP_TURN_MS = 60_000
 const TURN_MS = 30_000
 const PAGE = 500
+const FAULT_PAUSE_MS = 5000
 
 /** The loops behind quotas. Any number of processes may run them; one at a time does the work of a shard. */
 export function createQuotaJobs(options: JobsOptions) {
@@ -36,6 +37,8 @@ export function createQuotaJobs(options: JobsOptions) {
   const running: Promise<void>[] = []
   /** Organizations that are held back, as they were when they were last looked at. */
   const settled = new Map<string, string>()
+  /** Until when those are left alone that could not be seen to. */
+  const faulty = new Map<string, number>()
 
   /** Marks are taken away when there is nothing to wait for: an organization that is held back is watched until it is not. */
   async function watchChanges(shard: number): Promise<void> {
@@ -57,9 +60,12 @@ export function createQuotaJobs(options: JobsOptions) {
 
   /** One organization's fault is not the others': it stays marked, or waits for the next sweep. */
   async function each(organizationId: string, work: () => Promise<void>): Promise<void> {
+    if ((faulty.get(organizationId) ?? 0) > Date.now()) return
     try {
       await work()
+      faulty.delete(organizationId)
     } catch (error) {
+      faulty.set(organizationId, Date.now() + FAULT_PAUSE_MS)
       if (!signal.aborted) log.error({ err: error, organizationId }, 'the quota of an organization was not seen to')
     }
   }

@@ -44,6 +44,11 @@ export async function findUnresumed(
   return last
 }
 
+export async function organizationExists(tx: TenantTx, organizationId: string): Promise<boolean> {
+  const rows = await tx.select({ id: organizations.id }).from(organizations).where(eq(organizations.id, organizationId))
+  return rows.length > 0
+}
+
 /** Ids of organizations in their order, after one of them. */
 export async function listOrganizationIds(tx: SystemTx, after: string, limit: number): Promise<string[]> {
   const rows = await tx

@@ -1,6 +1,6 @@
 import { append } from '../../../infra/outbox.ts'
 import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
-import { record, SYSTEM } from '../../audit/index.ts'
+import { record } from '../../audit/index.ts'
 import type { QuotaState } from '../../events/index.ts'
 import { NOTICE } from '../../identity/index.ts'
 import { listOwnerIds } from '../../organizations/index.ts'
@@ -74,7 +74,7 @@ export function createTransitions({ postgres, clock }: { postgres: Postgres; clo
       }
       for (const { kind, periodId, ...rest } of acts) {
         const target = { kind: 'billing_period', id: periodId }
-        await record(tx, { organizationId, by: SYSTEM, action: `quota.${kind}`, target, ...rest })
+        await record(tx, { organizationId, by: 'system', action: `quota.${kind}`, target, ...rest })
       }
     })
 }
