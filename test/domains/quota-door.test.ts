@@ -1,11 +1,15 @@
 import t from 'tap'
+import { createAdmission } from '../../src/domains/events/admit.ts'
 import { shardOf } from '../../src/domains/events/index.ts'
+import { packEvents } from '../../src/domains/events/pack.ts'
 import { eventually, startTestApp } from '../helpers/app.ts'
+import { captureAll, newEvents, newScope } from '../helpers/pipeline.ts'
 import { storedEvents } from '../helpers/quarantine.ts'
 import { newBatch as events, following, period, startQuotas } from '../helpers/quota.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
-const { app } = await startTestApp(t, { METERHOUSE_SHARDS: '1' })
+// Without the role jobs nobody writes a quota but the test.
+const { app, config } = await startTestApp(t, { METERHOUSE_SHARDS: '1', METERHOUSE_ROLES: 'api,sink' })
 const { quotas, limit, used, send } = startQuotas(app, 1)
 
 t.test(
@@ -79,16 +83,21 @@ t.test('the period rolls by itself: what follows begins with nothing, by its own
 t.test(
   'a period that ends without a known successor stops nothing, and what was counted since belongs to the one that follows',
   async (t) => {
-    const [alpha] = await createTwoTenants(app)
-    const endsAtMs = Date.now() + 300
-    const current = period(1, 'hard', { endsAtMs })
-    await limit(alpha, current)
-    await send(alpha, events(1))
-    await eventually('the end of the period', async () => (await send(alpha, events(2))).statusCode === 202)
-    t.equal(await quotas.read(alpha.organizationId), null)
-    const next = period(5, 'hard', { periodId: 'bpr_next', startsAtMs: endsAtMs })
-    t.equal(await limit(alpha, next), 'exact')
-    t.match((await send(alpha, events(9))).json(), { accepted: 3, quotaExceeded: 6 })
+    // Of an organization that nobody knows, so that no process looks for its quota.
+    const scope = newScope()
+    const admit = createAdmission({ redis: app.ingestRedis, ...config.ingest })
+    const verdicts = async (count: number) => {
+      const [captured, nowMs] = [captureAll(newEvents(count), scope, Date.now()), Date.now()]
+      return (await admit(scope, 'live', packEvents(captured, nowMs))).verdicts ?? []
+    }
+    const news = (all: string[]) => all.filter((verdict) => verdict === 'new').length
+    const current = period(1, 'hard', { endsAtMs: Date.now() + 300 })
+    await limit(scope, current)
+    t.same(await verdicts(2), ['new', 'refused'])
+    await eventually('the end of the period', async () => news(await verdicts(2)) === 2)
+    t.equal(await quotas.read(scope.organizationId), null)
+    t.equal(await limit(scope, following(current, 5, 'hard')), 'exact')
+    t.equal(news(await verdicts(9)), 3)
   },
 )
 
