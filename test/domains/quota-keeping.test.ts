@@ -5,7 +5,7 @@ import { createCatalogService, createSubscriptionsService } from '../../src/doma
 import { createQuotaJobs } from '../../src/domains/billing/quota/jobs.ts'
 import { createRecount } from '../../src/domains/billing/quota/recount.ts'
 import { createQuotaService } from '../../src/domains/billing/quota/service.ts'
-import { createTransitions } from '../../src/domains/billing/quota/transitions.ts'
+import { createTransitions } from '../../src/domains/billing/quota/transitions/service.ts'
 import { createEnricher } from '../../src/domains/events/enrich/enrich.ts'
 import { createKnownQuotas, openReplayDoor, type QuotaPolicy } from '../../src/domains/events/index.ts'
 import { createHeldRelease, organizationsHeld } from '../../src/domains/quarantine/index.ts'
@@ -39,11 +39,15 @@ function startKeeping() {
   const known = createKnownQuotas(app)
   const policyOf = async (organizationId: string) =>
     policies.get(organizationId) ?? subscriptions.quotaPolicyOf(organizationId)
-  const service = createQuotaService({ quotas, policyOf, recount, known, metrics: app.metrics, log })
+  const service = createQuotaService({
+    ...{ postgres, quotas, policyOf, recount, known, metrics: app.metrics },
+    onDrift: () => {},
+    onFault: (_, error) => log.error(error),
+  })
   const settle = createTransitions({ postgres, clock: () => new Date() })
   const release = createHeldRelease({ clickhouse, door })
   const held = () => organizationsHeld(clickhouse)
-  const options = { quotas, service, settle, release, organizationsHeld: held, postgres, redis, shards: 1, log }
+  const options = { quotas, service, settle, release, organizationsHeld: held, redis, shards: 1, log }
   return { service, settle, release, jobs: createQuotaJobs(options) }
 }
 const { service, release, jobs } = startKeeping()

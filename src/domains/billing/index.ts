@@ -4,7 +4,7 @@ import type { CatalogService } from './catalog/service.ts'
 
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
-export { openQuotas, quotaJobs } from './quota/open.ts'
+export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
 export {

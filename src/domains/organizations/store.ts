@@ -81,16 +81,6 @@ export async function insertMembership(tx: SystemTx, membership: typeof membersh
   await tx.insert(memberships).values(membership)
 }
 
-/** The people who own the organization of the transaction, in the order in which they came. */
-export async function listOwnerIds(tx: TenantTx): Promise<string[]> {
-  const owners = await tx
-    .select({ userId: memberships.userId })
-    .from(memberships)
-    .where(eq(memberships.role, 'owner'))
-    .orderBy(asc(memberships.id))
-  return owners.map(({ userId }) => userId)
-}
-
 /** Locks all organizations of a person. The order of the ids is everybody's, so that two who leave at once wait and do not block each other. */
 export async function lockOrganizationsOf(tx: SystemTx, userId: string): Promise<void> {
   const own = tx.select({ id: memberships.organizationId }).from(memberships).where(eq(memberships.userId, userId))

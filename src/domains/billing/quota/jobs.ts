@@ -1,13 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Redis } from 'ioredis'
-import type { Postgres } from '../../../infra/postgres.ts'
+import type { Config } from '../../../config.ts'
 import { inTurn, oncePer } from '../../../infra/turns.ts'
-import { type QuotaState, type Quotas, shardProgress } from '../../events/index.ts'
-import type { HeldRelease } from '../../quarantine/index.ts'
-import type { QuotaService } from './service.ts'
-import { listOrganizationIds } from './store.ts'
-import { isHoldingBack } from './transitions.ts'
+import {
+  createQuotas,
+  type KnownQuotas,
+  type QuotaPolicy,
+  type QuotaState,
+  type Quotas,
+  type ReplayDoor,
+  shardProgress,
+} from '../../events/index.ts'
+import { createHeldRelease, type HeldRelease, organizationsHeld } from '../../quarantine/index.ts'
+import { QUOTA_POLICY_CHANGED } from '../fact-kinds.ts'
+import { isHoldingBack } from './fullness.ts'
+import { createRecount } from './recount.ts'
+import { createQuotaService, type QuotaService } from './service.ts'
+import { createTransitions } from './transitions/service.ts'
 
 interface JobsOptions {
   quotas: Quotas
@@ -15,7 +25,6 @@ interface JobsOptions {
   settle: (organizationId: string, quota: QuotaState) => Promise<void>
   release: HeldRelease
   organizationsHeld: () => Promise<string[]>
-  postgres: Postgres
   redis: Redis
   shards: number
   log: FastifyBaseLogger
@@ -31,7 +40,7 @@ const FAULT_PAUSE_MS = 5000
 
 /** The loops behind quotas. Any number of processes may run them; one at a time does the work of a shard. */
 export function createQuotaJobs(options: JobsOptions) {
-  const { quotas, service, settle, release, organizationsHeld, postgres, redis, shards, log } = options
+  const { quotas, service, settle, release, organizationsHeld, redis, shards, log } = options
   const stopping = new AbortController()
   const { signal } = stopping
   const running: Promise<void>[] = []
@@ -98,7 +107,7 @@ export function createQuotaJobs(options: JobsOptions) {
     await oncePer(redis, 'quota:sweep', SWEEP_TURN_MS, async () => {
       await quotas.mark('quotaHeld', await organizationsHeld())
       for (let after = ''; !signal.aborted; ) {
-        const ids = await postgres.withSystem((tx) => listOrganizationIds(tx, after, PAGE))
+        const ids = await service.organizationsAfter(after, PAGE)
         for (const organizationId of ids) {
           if (signal.aborted) return
           await each(organizationId, async () => {
@@ -141,4 +150,62 @@ export function createQuotaJobs(options: JobsOptions) {
 
 function ignoreAbort(): void {
   // The loop's own condition ends it.
+}
+
+interface QuotaOptions {
+  config: Config
+  known: KnownQuotas
+  policyOf: (organizationId: string) => Promise<QuotaPolicy>
+}
+
+/** The quotas as this process brings them to the door: whenever a fact says that one has changed, or the door misses one. */
+export function openQuotas(app: FastifyInstance, { config, known, policyOf }: QuotaOptions): QuotaService {
+  const { ingestRedis: redis, clickhouse, postgres, metrics, log } = app
+  const { shards } = config.ingest
+  const stopping = new AbortController()
+  const quotas = createQuotas({ redis, shards })
+  const recount = createRecount({ quotas, redis, shards, clickhouse, signal: stopping.signal })
+  const service = createQuotaService({
+    postgres,
+    quotas,
+    policyOf,
+    recount,
+    known,
+    metrics,
+    onDrift: (organizationId, difference) =>
+      log.warn({ organizationId, difference }, 'the quota of an organization was counted wrong and is corrected'),
+    onFault: (organizationId, err) =>
+      log.warn({ err, organizationId }, 'the quota of an organization was not brought to the door'),
+  })
+  app.facts.on(QUOTA_POLICY_CHANGED, ({ organizationId }) => service.applyLater(organizationId))
+  app.addHook('preClose', async () => {
+    stopping.abort()
+    await service.stop()
+  })
+  return service
+}
+
+interface QuotaJobsOptions {
+  config: Config
+  service: QuotaService
+  /** Takes in what was held, without holding it against a tracking plan again. */
+  door: ReplayDoor
+}
+
+/** What keeps quotas right in the background, tells of their changes and takes in what they held. */
+export const quotaJobs: FastifyPluginAsync<QuotaJobsOptions> = async (app, { config, service, door }) => {
+  const { ingestRedis: redis, clickhouse, postgres, log } = app
+  const { shards } = config.ingest
+  const jobs = createQuotaJobs({
+    quotas: createQuotas({ redis, shards }),
+    service,
+    settle: createTransitions({ postgres, clock: () => new Date() }),
+    release: createHeldRelease({ clickhouse, door }),
+    organizationsHeld: () => organizationsHeld(clickhouse),
+    redis,
+    shards,
+    log,
+  })
+  app.addHook('onReady', async () => jobs.start())
+  app.addHook('preClose', () => jobs.stop())
 }

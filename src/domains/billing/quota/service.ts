@@ -1,16 +1,21 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Metrics } from '../../../infra/metrics.ts'
+import type { Postgres } from '../../../infra/postgres.ts'
 import type { KnownQuotas, QuotaPolicy, Quotas } from '../../events/index.ts'
 import type { Recount } from './recount.ts'
+import { listOrganizationIds, organizationExists } from './store.ts'
 
 interface Dependencies {
+  postgres: Postgres
   quotas: Quotas
-  /** What the subscription of an organization says; null for one that is gone. */
-  policyOf: (organizationId: string) => Promise<QuotaPolicy | null>
+  /** What the subscription of an organization says. */
+  policyOf: (organizationId: string) => Promise<QuotaPolicy>
   recount: Recount
   known: Pick<KnownQuotas, 'forget' | 'whenMissing'>
   metrics: Pick<Metrics, 'quotaDrift'>
-  log: FastifyBaseLogger
+  /** Is told by how many events a counter was wrong. */
+  onDrift: (organizationId: string, difference: number) => void
+  /** Is told of what failed that nobody waits for. */
+  onFault: (organizationId: string, error: unknown) => void
 }
 
 export type QuotaService = ReturnType<typeof createQuotaService>
@@ -22,7 +27,8 @@ const COMPARISONS = 2
  * Brings what a subscription allows to the door, and sees to it that the door has counted right. The door never waits for any of it:
  * where nothing is known, it takes events and counts them.
  */
-export function createQuotaService({ quotas, policyOf, recount, known, metrics, log }: Dependencies) {
+export function createQuotaService(dependencies: Dependencies) {
+  const { postgres, quotas, policyOf, recount, known, metrics, onDrift, onFault } = dependencies
   const running = new Set<Promise<unknown>>()
   let stopped = false
 
@@ -32,9 +38,9 @@ export function createQuotaService({ quotas, policyOf, recount, known, metrics, 
    */
   async function apply(organizationId: string): Promise<boolean> {
     const ticket = await quotas.ticket(organizationId)
-    const policy = await policyOf(organizationId)
-    if (!policy) return false
-    const written = await quotas.write(policy, ticket)
+    // Events may still come of an organization that has just been deleted.
+    if (!(await postgres.withTenant(organizationId, (tx) => organizationExists(tx, organizationId)))) return false
+    const written = await quotas.write(await policyOf(organizationId), ticket)
     known.forget(organizationId)
     if (written !== 'inexact') return true
     for (let comparison = 0; comparison < COMPARISONS; comparison++) if (!(await compare(organizationId))) break
@@ -46,7 +52,7 @@ export function createQuotaService({ quotas, policyOf, recount, known, metrics, 
     const difference = await recount(organizationId)
     if (difference) {
       metrics.quotaDrift.inc({ direction: difference > 0 ? 'undercounted' : 'overcounted' }, Math.abs(difference))
-      log.warn({ organizationId, difference }, 'the quota of an organization was counted wrong and is corrected')
+      onDrift(organizationId, difference)
       known.forget(organizationId)
     }
     return difference
@@ -56,7 +62,7 @@ export function createQuotaService({ quotas, policyOf, recount, known, metrics, 
   function inBackground(organizationId: string): void {
     if (stopped) return
     const work = apply(organizationId).catch((error) => {
-      if (!stopped) log.warn({ err: error, organizationId }, 'the quota of an organization was not brought to the door')
+      if (!stopped) onFault(organizationId, error)
     })
     running.add(work)
     void work.finally(() => running.delete(work))
@@ -68,6 +74,9 @@ export function createQuotaService({ quotas, policyOf, recount, known, metrics, 
     apply,
     compare,
     applyLater: inBackground,
+    /** Ids of organizations in their order, after one of them. */
+    organizationsAfter: (after: string, limit: number): Promise<string[]> =>
+      postgres.withSystem((tx) => listOrganizationIds(tx, after, limit)),
     /** Waits for what is under way and begins nothing more. */
     async stop(): Promise<void> {
       stopped = true

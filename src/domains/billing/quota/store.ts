@@ -1,7 +1,6 @@
-import { and, asc, desc, eq, gt, inArray, notExists } from 'drizzle-orm'
+import { and, desc, eq, inArray, notExists, sql } from 'drizzle-orm'
 import { alias } from 'drizzle-orm/pg-core'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
-import { organizations } from '../../organizations/tables.ts'
 import { quotaTransitions } from './tables.ts'
 
 export type Transition = typeof quotaTransitions.$inferSelect
@@ -44,18 +43,16 @@ export async function findUnresumed(
   return last
 }
 
+// Organizations are another domain's table, of which only the ids are of interest here.
 export async function organizationExists(tx: TenantTx, organizationId: string): Promise<boolean> {
-  const rows = await tx.select({ id: organizations.id }).from(organizations).where(eq(organizations.id, organizationId))
+  const { rows } = await tx.execute(sql`select 1 from organizations where id = ${organizationId}`)
   return rows.length > 0
 }
 
 /** Ids of organizations in their order, after one of them. */
 export async function listOrganizationIds(tx: SystemTx, after: string, limit: number): Promise<string[]> {
-  const rows = await tx
-    .select({ id: organizations.id })
-    .from(organizations)
-    .where(gt(organizations.id, after))
-    .orderBy(asc(organizations.id))
-    .limit(limit)
+  const { rows } = await tx.execute<{ id: string }>(
+    sql`select id from organizations where id > ${after} order by id limit ${limit}`,
+  )
   return rows.map(({ id }) => id)
 }

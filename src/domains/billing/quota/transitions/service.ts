@@ -1,23 +1,16 @@
-import { append } from '../../../infra/outbox.ts'
-import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
-import { record } from '../../audit/index.ts'
-import type { QuotaState } from '../../events/index.ts'
-import { NOTICE } from '../../identity/index.ts'
-import { listOwnerIds } from '../../organizations/index.ts'
-import { QUOTA_REACHED, QUOTA_RESUMED } from './fact-kinds.ts'
-import { reachedNotice, resumedNotice } from './notices.ts'
-import { findUnresumed, insertTransition, type Transition } from './store.ts'
+import { append } from '../../../../infra/outbox.ts'
+import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
+import { record } from '../../../audit/index.ts'
+import type { QuotaState } from '../../../events/index.ts'
+import { NOTICE } from '../../../identity/index.ts'
+import { listOwnerIds } from '../../../organizations/index.ts'
+import { QUOTA_REACHED, QUOTA_RESUMED } from '../fact-kinds.ts'
+import { isFull, isHoldingBack } from '../fullness.ts'
+import { reachedNotice, resumedNotice } from '../notices.ts'
+import { findUnresumed, insertTransition, type Transition } from '../store.ts'
 
 type Period = NonNullable<QuotaState['period']>
 type Kind = Transition['kind']
-
-/** Whether the events of the period are used up. */
-export const isFull = ({ used, period }: QuotaState): boolean =>
-  period !== null && period.limit !== null && used >= period.limit
-
-/** Whether events are refused or held because of that. */
-export const isHoldingBack = (quota: QuotaState): boolean =>
-  isFull(quota) && (quota.period?.mode === 'hard' || quota.period?.mode === 'hold')
 
 /**
  * Writes down what has become of the quota of an organization, given as it is now: once for each period and kind, by whichever process
