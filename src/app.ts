@@ -150,7 +150,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, enricher, organizationsService, projectsService }: Services,
+  { catalog, subscriptions, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -180,7 +180,7 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog })
+    await scope.register(billing, { catalog, subscriptions })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
