@@ -5,6 +5,8 @@ import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
 import { createCouponsService } from './coupons/service.ts'
+import { operatorRoutes } from './operator/routes.ts'
+import { createAssertOrganization } from './operator/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -12,6 +14,7 @@ import type { SubscriptionsService } from './subscriptions/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { createLimitsService, type LimitsService } from './limits/service.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
@@ -31,7 +34,8 @@ interface BillingOptions {
 /** What there is to subscribe to and what it costs, and what each organization is on. */
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, subscriptions }) => {
   await app.register(catalogRoutes, { catalog })
-  await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
+  const changes = createChangesService({ subscriptions, catalog })
+  await app.register(subscriptionRoutes, { changes })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,
@@ -40,5 +44,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog,
   })
   await app.register(accountRoutes, { accounts })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  const assertOrganization = createAssertOrganization(app.postgres)
+  await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }
 export default billingPlugin
