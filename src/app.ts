@@ -15,11 +15,15 @@ import billing, {
   type MetersService,
   meterJobs,
   openInvoices,
+  openQuotas,
+  quotaJobs,
   type SubscriptionsService,
   subscriptionJobs,
 } from './domains/billing/index.ts'
 import events, {
+  createKnownQuotas,
   createProgress,
+  type Enricher,
   eraseEvents,
   type Outcomes,
   openEnricher,
@@ -39,6 +43,7 @@ import organizations, {
   createOrganizationsService,
   FREEZE_CHANGED,
   KEYS_SWITCHED,
+  type OrganizationsService,
   organizationJobs,
 } from './domains/organizations/index.ts'
 import projects, {
@@ -47,6 +52,7 @@ import projects, {
   KEY_REVOKED,
   openKeyUses,
   PROJECT_CHANGED,
+  type ProjectsService,
 } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
@@ -105,7 +111,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   await app.register(security, config.http)
   await app.register(websocket, { options: WEBSOCKET_OPTIONS })
   await app.register(openapi, config.http)
-  const pressure = openPressure(app, config)
+  const knownQuotas = createKnownQuotas(app)
+  const pressure = openPressure(app, config, knownQuotas)
   await app.register(health, {
     metricsToken: config.http.metricsToken,
     checks: {
@@ -120,6 +127,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
 
   const outcomes = openOutcomes(app, config)
   const catalog = createCatalogService(app)
+  const enricher = openEnricher(app, { warms: config.roles.includes('api') })
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
   const meters = createMetersService(app)
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -131,6 +139,17 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     clock: () => new Date(),
     ...config.invoices,
   })
+  const organizationsService = createOrganizationsService({
+    postgres: app.postgres,
+    hasSecondFactor: createEnrolledCheck(app),
+    beginBilling: subscriptions.begin,
+  })
+  const projectsService = createProjectsService({
+    postgres: app.postgres,
+    organizations: organizationsService,
+    noteUse: openKeyUses(app).note,
+  })
+  const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     const windows = createMeterWindows({
@@ -143,18 +162,25 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
     await app.register(invoiceJobs, { config, invoices })
+    // Held events were held against the tracking plan when they came.
+    const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
+    const door = openReplayDoor(app, config, rules)
+    await app.register(quotaJobs, { config, service: quotas, door })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api'))
-    await registerApi(app, config, pressure, outcomes, { catalog, subscriptions, meters, invoices })
+  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
+  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
 
-interface BillingServices {
+interface Services {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  enricher: Enricher
+  organizationsService: OrganizationsService
+  projectsService: ProjectsService
 }
 
 async function registerApi(
@@ -162,24 +188,13 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices }: BillingServices,
+  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
-  const organizationsService = createOrganizationsService({
-    postgres: app.postgres,
-    hasSecondFactor: createEnrolledCheck(app),
-    beginBilling: subscriptions.begin,
-  })
-  const projectsService = createProjectsService({
-    postgres: app.postgres,
-    organizations: organizationsService,
-    noteUse: openKeyUses(app).note,
-  })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
-  const enricher = openEnricher(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEY_CHANGED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))

@@ -39,8 +39,8 @@ export default fp(
       const count = await countOrganization(request)
       if (count.isAllowed || !count.isExceeded) return
       for (const name of PLUGIN_HEADERS) reply.removeHeader(name)
-      const limit = { policy: 'organization', quota: organizationRequestsPerMinute, windowSeconds: WINDOW_SECONDS }
-      setRateLimit(reply, limit, 0, count.ttlInSeconds)
+      const window = { windowSeconds: WINDOW_SECONDS, remaining: 0, resetSeconds: count.ttlInSeconds }
+      setRateLimits(reply, [{ policy: 'organization', quota: organizationRequestsPerMinute, ...window }])
       throw rateLimited(count.ttlInSeconds, 'The organization has reached its limit.')
     }
     app.addHook('onRoute', (route) => {
@@ -66,22 +66,37 @@ const organizationOf = ({ organization, scope, principal }: FastifyRequest): str
 export function restateRateLimit(reply: FastifyReply): void {
   const limit = reply.getHeader('ratelimit-limit')
   if (limit === undefined) return
-  setRateLimit(
-    reply,
-    { policy: 'requests', quota: Number(limit), windowSeconds: WINDOW_SECONDS },
-    Number(reply.getHeader('ratelimit-remaining')),
-    Number(reply.getHeader('ratelimit-reset')),
-  )
+  setRateLimits(reply, [
+    {
+      policy: 'requests',
+      quota: Number(limit),
+      windowSeconds: WINDOW_SECONDS,
+      remaining: Number(reply.getHeader('ratelimit-remaining')),
+      resetSeconds: Number(reply.getHeader('ratelimit-reset')),
+    },
+  ])
   for (const name of PLUGIN_HEADERS) reply.removeHeader(name)
 }
 
-/** Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
-export function setRateLimit(
-  reply: FastifyReply,
-  limit: { policy: string; quota: number; windowSeconds: number },
-  remaining: number,
-  resetSeconds: number,
-): void {
-  reply.header('ratelimit-policy', `"${limit.policy}";q=${limit.quota};w=${limit.windowSeconds}`)
-  reply.header('ratelimit', `"${limit.policy}";r=${Math.max(0, remaining)};t=${resetSeconds}`)
+/** A limit that holds for a request, and how much of it is left until it begins anew. */
+export interface RateLimit {
+  policy: string
+  quota: number
+  windowSeconds: number
+  remaining: number
+  resetSeconds: number
 }
+
+/** Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
+export function setRateLimits(reply: FastifyReply, limits: readonly RateLimit[]): void {
+  for (const [name, value] of Object.entries(rateLimitHeaders(limits))) reply.header(name, value)
+}
+
+export const rateLimitHeaders = (limits: readonly RateLimit[]): Record<string, string> => ({
+  'ratelimit-policy': limits
+    .map(({ policy, quota, windowSeconds }) => `"${policy}";q=${quota};w=${windowSeconds}`)
+    .join(', '),
+  ratelimit: limits
+    .map(({ policy, remaining, resetSeconds }) => `"${policy}";r=${Math.max(0, remaining)};t=${resetSeconds}`)
+    .join(', '),
+})

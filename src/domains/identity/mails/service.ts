@@ -11,6 +11,7 @@ import {
   IDENTITY_LINKED,
   IDENTITY_UNLINKED,
   NEW_DEVICE,
+  NOTICE,
   PASSWORD_CHANGED,
   PASSWORD_RESET_REQUESTED,
   RECOVERY_CODE_USED,
@@ -27,6 +28,7 @@ import * as notices from './notices.ts'
 import {
   addressTakenMail,
   type Content,
+  GREETING,
   invitationMail,
   passwordResetMail,
   render,
@@ -142,6 +144,13 @@ export function createMailsService({ postgres, mailTokens, publicUrl, providerNa
     return render(invitation.email, invitationMail(found, linkTo('accept-invitation', invitation)))
   }
 
+  /** What another domain has to tell a person. */
+  async function notice(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    const { subject, paragraphs } = payload as { subject: string; paragraphs: string[] }
+    return user && render(user.email, { subject, before: [GREETING(user.name), ...paragraphs], after: [] })
+  }
+
   const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {
     [REGISTRATION_REQUESTED]: registration,
     [PASSWORD_RESET_REQUESTED]: passwordReset,
@@ -158,6 +167,7 @@ export function createMailsService({ postgres, mailTokens, publicUrl, providerNa
     [ACCOUNT_MADE]: welcome,
     [NEW_DEVICE]: newDevice,
     [INVITED]: invitation,
+    [NOTICE]: notice,
   }
 
   return {
