@@ -14,6 +14,8 @@ export const SYSTEM_TABLES = [
   'user_identities',
   'plans',
   'plan_versions',
+  'stripe_events',
+  'stripe_leases',
 ]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
