@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { readSignInProviders, type SignInProvider } from './sign-in-providers.ts'
+import { readStripeAccount, STRIPE_VARIABLES, type StripeAccount } from './stripe-account.ts'
 
 const DEVELOPMENT_JWT_SECRET = 'development-only-secret-do-not-use'
 
@@ -91,22 +92,7 @@ export const EnvironmentSchema = Type.Object(
       description:
         'JSON list of { id, name, preset (google or github) or issuer, clientId, clientSecret, scopes }. An id is in use for good.',
     }),
-    METERHOUSE_STRIPE_SECRET_KEY: Type.Optional(
-      Type.String({
-        pattern: '^[sr]k_(test|live)_[0-9a-zA-Z]{10,}$',
-        description: 'Secret or restricted key of the Stripe account that collects. Without it nothing asks Stripe.',
-      }),
-    ),
-    METERHOUSE_STRIPE_WEBHOOK_SECRETS: Type.String({
-      default: '',
-      pattern: '^(whsec_[^,]{16,}(,(?!$)|$))*$',
-      description:
-        'Signing secrets of the webhook endpoint /v1/stripe/webhook, comma-separated: two while they are rotated.',
-    }),
-    METERHOUSE_STRIPE_API_BASE: Type.String({
-      default: 'https://api.stripe.com',
-      description: 'Where the API of Stripe is; http:// on this very machine only.',
-    }),
+    ...STRIPE_VARIABLES,
     METERHOUSE_DEMO_PROJECT_ID: Type.Optional(
       Type.String({
         pattern: '^prj_[0-9a-z]{26}$',
@@ -174,9 +160,7 @@ const URL_PROTOCOLS: Record<string, string[]> = {
   METERHOUSE_INGEST_REDIS_URL: ['redis:', 'rediss:', 'unix:'],
   METERHOUSE_SMTP_URL: ['smtp:', 'smtps:'],
   METERHOUSE_MAIL_INBOX_URL: ['http:', 'https:'],
-  METERHOUSE_STRIPE_API_BASE: ['http:', 'https:'],
 }
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** Thrown once with every fault of the environment; each line begins with the variable's name. */
 export class ConfigError extends Error {
@@ -233,38 +217,9 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   const signInProviders = readSignInProviders(environment.METERHOUSE_OIDC_PROVIDERS, (where, what) =>
     faults.push(`METERHOUSE_OIDC_PROVIDERS${where} ${what}`),
   )
-  const stripe = readStripe(environment, faults)
+  const stripe = readStripeAccount(environment, (fault) => faults.push(fault))
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(group(environment, roles, signInProviders, stripe))
-}
-
-/** A key without a webhook would sell and never hear that somebody has paid, so both are there or none is. */
-function readStripe(environment: Environment, faults: string[]) {
-  const { METERHOUSE_STRIPE_SECRET_KEY: secretKey, METERHOUSE_STRIPE_API_BASE: apiBase } = environment
-  const webhookSecrets = environment.METERHOUSE_STRIPE_WEBHOOK_SECRETS.split(',').filter((secret) => secret !== '')
-  if (secretKey !== undefined && webhookSecrets.length === 0)
-    faults.push('METERHOUSE_STRIPE_WEBHOOK_SECRETS is required with METERHOUSE_STRIPE_SECRET_KEY')
-  if (secretKey === undefined && webhookSecrets.length > 0)
-    faults.push('METERHOUSE_STRIPE_SECRET_KEY is required with METERHOUSE_STRIPE_WEBHOOK_SECRETS')
-  if (!URL.canParse(apiBase)) return undefined
-  const { protocol, hostname, port } = new URL(apiBase)
-  if (protocol === 'http:' && !LOOPBACK.has(hostname))
-    faults.push(
-      'METERHOUSE_STRIPE_API_BASE must be a URL that starts with https://, or with http:// on this very machine',
-    )
-  if (secretKey === undefined) return undefined
-  const isHttp = protocol === 'http:'
-  return {
-    secretKey,
-    webhookSecrets,
-    /** Whose money it is: events of the other mode are refused. */
-    livemode: secretKey.includes('k_live_'),
-    api: {
-      protocol: isHttp ? ('http' as const) : ('https' as const),
-      host: hostname,
-      port: Number(port) || (isHttp ? 80 : 443),
-    },
-  }
 }
 
 /** The text as the type of its variable, or as it is for the check to complain about: 2.9 is not 2, and yes is not true. */
@@ -290,12 +245,7 @@ function parseRoles(text: string, faults: string[]): Role[] {
   return roles as Role[]
 }
 
-function group(
-  env: Environment,
-  roles: Role[],
-  signInProviders: SignInProvider[],
-  stripe: ReturnType<typeof readStripe>,
-) {
+function group(env: Environment, roles: Role[], signInProviders: SignInProvider[], stripe: StripeAccount | undefined) {
   return {
     mode: env.METERHOUSE_MODE,
     roles,

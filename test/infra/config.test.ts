@@ -129,12 +129,12 @@ t.test('production does not start with a fault that somebody asked for', async (
 
 t.test('Stripe is configured as a whole, and its key travels encrypted', async (t) => {
   const key = { METERHOUSE_STRIPE_SECRET_KEY: 'sk_test_hunter2hunter2' }
-  const secrets = { METERHOUSE_STRIPE_WEBHOOK_SECRETS: 'whsec_hunter2hunter2a,whsec_hunter2hunter2b' }
+  const secrets = { METERHOUSE_STRIPE_WEBHOOK_SECRETS: 'whsec_hunter2hunter2hunter2a,whsec_hunter2hunter2hunter2b' }
   const base = (url: string) => ({ METERHOUSE_STRIPE_API_BASE: url })
   t.equal(loadConfig(DEVELOPMENT).stripe, undefined)
   t.match(loadConfig({ ...DEVELOPMENT, ...key, ...secrets }).stripe, {
     livemode: false,
-    webhookSecrets: ['whsec_hunter2hunter2a', 'whsec_hunter2hunter2b'],
+    webhookSecrets: ['whsec_hunter2hunter2hunter2a', 'whsec_hunter2hunter2hunter2b'],
     api: { protocol: 'https', host: 'api.stripe.com', port: 443 },
   })
   const live = { METERHOUSE_STRIPE_SECRET_KEY: 'rk_live_hunter2hunter2' }
@@ -148,7 +148,7 @@ t.test('Stripe is configured as a whole, and its key travels encrypted', async (
     [{ ...key, METERHOUSE_STRIPE_WEBHOOK_SECRETS: 'hunter2' }, /^METERHOUSE_STRIPE_WEBHOOK_SECRETS: /],
     [{ ...secrets, METERHOUSE_STRIPE_SECRET_KEY: 'pk_test_hunter2hunter2' }, /^METERHOUSE_STRIPE_SECRET_KEY: /],
     [{ ...key, ...secrets, ...base('http://stripe.hunter2') }, /^METERHOUSE_STRIPE_API_BASE must be a URL/],
-    [{ ...key, ...secrets, ...base('hunter2') }, /^METERHOUSE_STRIPE_API_BASE must be a URL/],
+    [{ ...key, ...secrets, ...base('http://hunter2:99999') }, /^METERHOUSE_STRIPE_API_BASE must be a URL/],
   ]
   for (const [environment, expected] of faulty) {
     const faults = faultsOf({ ...DEVELOPMENT, ...environment })
