@@ -3,3 +3,13 @@ import { defineProblem } from '../../errors.ts'
 export const planNotFound = defineProblem('billing.plan_not_found', 404, 'Plan not found')
 export const planChanged = defineProblem('billing.plan_changed', 409, 'The plan has changed')
 export const planInvalid = defineProblem('billing.plan_invalid', 422, 'The terms of the plan cannot be used')
+
+export const stripeMissing = defineProblem('billing.stripe_missing', 409, 'This server does not collect through Stripe')
+export const planNotSold = defineProblem('billing.plan_not_sold', 409, 'The plan cannot be bought')
+export const alreadySubscribed = defineProblem('billing.already_subscribed', 409, 'There is a subscription already')
+export const noCustomer = defineProblem('billing.no_customer', 409, 'Nothing was bought yet')
+export const checkoutBusy = defineProblem('billing.checkout_busy', 503, 'Somebody else is buying at this moment')
+export const stripeUnavailable = defineProblem('billing.stripe_unavailable', 503, 'Stripe is not available')
+export const stripeRefused = defineProblem('billing.stripe_refused', 502, 'Stripe refused')
+export const webhookRefused = defineProblem('billing.webhook_refused', 400, 'The event is not one of Stripe’s')
+export const stripeEventNotFound = defineProblem('billing.stripe_event_not_found', 404, 'Event not found')

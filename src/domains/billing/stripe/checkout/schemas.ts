@@ -1,0 +1,33 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { PlanParams } from '../../catalog/schemas.ts'
+
+const OwnUrl = (description: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 500,
+      pattern: '^[\\x21-\\x7e]+$',
+      description,
+      examples: ['/account/billing'],
+    }),
+  )
+
+export const CheckoutInput = Type.Object(
+  {
+    planKey: PlanParams.properties.planKey,
+    successUrl: OwnUrl('Where to go afterwards, on this server; its start page where it is left out.'),
+    cancelUrl: OwnUrl('Where to go instead, on this server.'),
+  },
+  { additionalProperties: false, examples: [{ planKey: 'pro' }] },
+)
+export type CheckoutInput = Static<typeof CheckoutInput>
+
+export const PortalInput = Type.Object(
+  { returnUrl: OwnUrl('Where the way back leads, on this server.') },
+  { additionalProperties: false, examples: [{}] },
+)
+
+export const Redirect = Type.Object(
+  { url: Type.String({ description: 'A page of Stripe: open it in the browser.' }) },
+  { description: 'Where to go next.', examples: [{ url: 'https://checkout.stripe.com/c/pay/cs_test_a1' }] },
+)
