@@ -3,7 +3,13 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import type { Config } from './config.ts'
 import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
-import billing, { createCatalogService } from './domains/billing/index.ts'
+import billing, {
+  type CatalogService,
+  createCatalogService,
+  createSubscriptionsService,
+  type SubscriptionsService,
+  subscriptionJobs,
+} from './domains/billing/index.ts'
 import events, {
   createProgress,
   eraseEvents,
@@ -98,13 +104,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   })
 
   const outcomes = openOutcomes(app, config)
+  const catalog = createCatalogService(app)
+  const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
+    await app.register(subscriptionJobs, { subscriptions })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes)
+  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, { catalog, subscriptions })
   return app
 }
 
@@ -113,8 +122,9 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
+  { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
 ): Promise<void> {
-  const organizationsService = createOrganizationsService(app)
+  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -145,7 +155,7 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog: createCatalogService(app) })
+    await scope.register(billing, { catalog })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

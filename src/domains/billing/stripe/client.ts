@@ -1,6 +1,6 @@
 import Stripe from 'stripe'
-import type { StripeAccount } from '../../../stripe-account.ts'
-import { stripeRefused, stripeUnavailable } from '../errors.ts'
+import type { StripeAccount } from '../../../config.ts'
+import { stripeRefused, stripeUnavailable } from './errors.ts'
 
 const TIMEOUT_MS = 20_000
 const RETRIES_MAX = 2

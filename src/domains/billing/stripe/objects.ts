@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
 import { planOfPrice } from './prices.ts'
-import type { InvoiceRow, SubscriptionRow } from './store.ts'
+import type { StripeInvoice, StripeSubscription } from './records.ts'
 
 const KINDS = { sub_: 'subscription', in_: 'invoice', cs_: 'session', cus_: 'customer' } as const
 export type ObjectKind = (typeof KINDS)[keyof typeof KINDS]
@@ -17,7 +17,7 @@ export const idOf = (reference: string | { id: string }) => (typeof reference ==
 type Snapshot<Row> = Omit<Row, 'organizationId' | 'epoch'>
 
 /** What we keep of a subscription; undefined for one that sells nothing of ours. */
-export function readSubscription(subscription: Stripe.Subscription): Snapshot<SubscriptionRow> | undefined {
+export function readSubscription(subscription: Stripe.Subscription): Snapshot<StripeSubscription> | undefined {
   const items = subscription.items.data
   const reference = items.map(({ price }) => planOfPrice(price)).find((found) => found !== undefined)
   const [item] = items
@@ -36,7 +36,7 @@ export function readSubscription(subscription: Stripe.Subscription): Snapshot<Su
 }
 
 /** What we keep of an invoice of Stripe's. */
-export function readInvoice(invoice: Stripe.Invoice): Snapshot<InvoiceRow> {
+export function readInvoice(invoice: Stripe.Invoice): Snapshot<StripeInvoice> {
   const subscription = invoice.parent?.subscription_details?.subscription
   return {
     id: invoice.id,

@@ -1,7 +1,7 @@
 import Stripe from 'stripe'
 import type { Plan } from '../catalog/schemas.ts'
-import { planNotSold } from '../errors.ts'
 import type { Price, Tier } from '../pricing/price.ts'
+import { planNotSold } from './errors.ts'
 import { EVENTS_METER, type Meters } from './meters.ts'
 
 /** A plan as it is sold: one of the catalog, or one agreed with an organization. */

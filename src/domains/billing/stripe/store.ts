@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, isNull, lt, notInArray, or, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
-import { type Checkout, stripeAccounts, stripeInvoices, stripeSubscriptions } from './tables.ts'
+import { stripeAccounts, stripeInvoices, stripeSubscriptions } from './tables.ts'
 
 export type AccountRow = typeof stripeAccounts.$inferSelect
 export type SubscriptionRow = typeof stripeSubscriptions.$inferSelect
@@ -43,7 +43,7 @@ export async function takeLease(
 export async function changeAccount(
   tx: TenantTx,
   { organizationId, holder }: Lease,
-  change: { customerId?: string; checkout?: Checkout; leaseHolder?: null; leaseUntil?: null },
+  change: { customerId?: string; checkout?: AccountRow['checkout']; leaseHolder?: null; leaseUntil?: null },
 ): Promise<boolean> {
   const isHeld = and(eq(stripeAccounts.organizationId, organizationId), eq(stripeAccounts.leaseHolder, holder))
   const rows = await tx

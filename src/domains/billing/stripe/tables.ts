@@ -18,16 +18,6 @@ import { organizations } from '../../organizations/tables.ts'
 /** Whose an event of Stripe's is turns out only when its object has been read, so these tables are for the system role alone. */
 const systemOnly = () => pgPolicy('system', { for: 'all', to: systemRole, using: sql`true`, withCheck: sql`true` })
 
-/** A purchase that was begun. Its number is part of the idempotency key, so whoever goes on with it gets the same session. */
-export interface Checkout {
-  number: number
-  planKey: string
-  planVersion: number
-  successUrl: string
-  cancelUrl: string
-  sessionId: string | null
-}
-
 /** Who an organization is at Stripe, and whether somebody is buying something for it at this moment. */
 export const stripeAccounts = pgTable(
   'stripe_accounts',
@@ -38,7 +28,15 @@ export const stripeAccounts = pgTable(
     customerId: text('customer_id'),
     /** Grows when Stripe has deleted the customer, so that the next one is asked for under another idempotency key. */
     customerNumber: integer('customer_number').notNull().default(1),
-    checkout: jsonb().$type<Checkout>(),
+    /** The purchase that was begun last. */
+    checkout: jsonb().$type<{
+      number: number
+      planKey: string
+      planVersion: number
+      successUrl: string
+      cancelUrl: string
+      sessionId: string | null
+    }>(),
     leaseHolder: text('lease_holder'),
     leaseUntil: timestamp('lease_until', { withTimezone: true }),
   },

@@ -1,5 +1,4 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { PlanParams } from '../../catalog/schemas.ts'
 
 const OwnUrl = (description: string) =>
   Type.Optional(
@@ -14,7 +13,7 @@ const OwnUrl = (description: string) =>
 
 export const CheckoutInput = Type.Object(
   {
-    planKey: PlanParams.properties.planKey,
+    planKey: Type.String({ pattern: '^[a-z][a-z0-9-]{0,49}$', description: 'Key of the plan.', examples: ['pro'] }),
     successUrl: OwnUrl('Where to go afterwards, on this server; its start page where it is left out.'),
     cancelUrl: OwnUrl('Where to go instead, on this server.'),
   },

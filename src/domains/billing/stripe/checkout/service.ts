@@ -3,22 +3,25 @@ import { Problem } from '../../../../errors.ts'
 import type { Acting } from '../../../../http/acting.ts'
 import type { Postgres } from '../../../../infra/postgres.ts'
 import { record } from '../../../audit/index.ts'
-import type { CatalogService } from '../../catalog/service.ts'
-import { alreadySubscribed, noCustomer } from '../../errors.ts'
+import type { Plan } from '../../catalog/schemas.ts'
 import { asking, wasAnswered } from '../client.ts'
+import { alreadySubscribed, noCustomer } from '../errors.ts'
 import { createMeters } from '../meters.ts'
+import type { HeldAccount, InLease } from '../ports.ts'
 import { createPrices, type SoldPlan } from '../prices.ts'
+import type { Checkout } from '../records.ts'
 import * as store from '../store.ts'
-import type { Checkout } from '../tables.ts'
-import { createAccountLease, type HeldAccount } from './account-lease.ts'
 
 export type CheckoutService = ReturnType<typeof createCheckoutService>
 
 interface Dependencies {
   stripe: Stripe
   postgres: Postgres
-  catalog: Pick<CatalogService, 'readPlan' | 'customPlan'>
-  clock: () => Date
+  catalog: {
+    readPlan: (planKey: string) => Promise<Plan>
+    customPlan: (organizationId: string, planKey: string) => Promise<Plan>
+  }
+  inLease: InLease
 }
 
 export interface Purchase {
@@ -31,9 +34,8 @@ export interface Purchase {
  * Sends people to Stripe to pay there: card data never comes here. However many ask at once, an organization has one customer, one open
  * session and one subscription. What may be used follows from the stored subscription and never from the way back.
  */
-export function createCheckoutService({ stripe, postgres, catalog, clock }: Dependencies) {
+export function createCheckoutService({ stripe, postgres, catalog, inLease }: Dependencies) {
   const prices = createPrices({ stripe, meters: createMeters({ stripe }) })
-  const inLease = createAccountLease({ postgres, clock })
 
   return {
     /** Where to pay for a plan. Throws 404 for a plan that is not offered and 409 where there is a subscription already. */

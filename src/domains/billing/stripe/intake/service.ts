@@ -1,10 +1,9 @@
 import Stripe from 'stripe'
+import type { StripeAccount } from '../../../../config.ts'
 import type { Postgres } from '../../../../infra/postgres.ts'
-import type { StripeAccount } from '../../../../stripe-account.ts'
-import { webhookRefused } from '../../errors.ts'
-import { kindOf } from '../objects.ts'
-import type { stripeEvents } from '../tables.ts'
-import { insertEvents } from './store.ts'
+import { webhookRefused } from '../errors.ts'
+import { toRow } from '../event-row.ts'
+import { insertEvents } from '../processing/store.ts'
 
 /** Stripe's own default, which nothing widens: an event that somebody copied is good for five minutes. */
 const TOLERANCE_SECONDS = 300
@@ -38,22 +37,5 @@ export function createIntakeService({ postgres, account, clock }: Dependencies) 
       const row = toRow(event, clock())
       await postgres.withSystem((tx) => insertEvents(tx, [row]))
     },
-  }
-}
-
-/** The row of an event. One whose object we do not follow is written down, and settled at once. */
-export function toRow(event: Stripe.Event, now: Date): typeof stripeEvents.$inferInsert {
-  const { id = null } = event.data.object as { id?: string }
-  const isFollowed = id !== null && kindOf(id) !== undefined
-  return {
-    id: event.id,
-    type: event.type,
-    objectId: isFollowed ? id : null,
-    createdAt: new Date(event.created * 1000),
-    apiVersion: event.api_version,
-    livemode: event.livemode,
-    status: isFollowed ? 'pending' : 'ignored',
-    dueAt: now,
-    receivedAt: now,
   }
 }

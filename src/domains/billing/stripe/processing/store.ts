@@ -4,6 +4,25 @@ import { stripeEvents, stripeLeases } from '../tables.ts'
 
 export type EventRow = typeof stripeEvents.$inferSelect
 
+/** The type of a row that we wrote ourselves, to have an object read. */
+export const READING = 'meterhouse.reading'
+
+/** Has objects read although Stripe has sent no event; `because` makes it one request however often it is made. */
+export async function requestReading(tx: SystemTx, objectIds: string[], because: string, now: Date): Promise<void> {
+  const row = {
+    type: READING,
+    createdAt: now,
+    livemode: false,
+    status: 'pending',
+    dueAt: now,
+    receivedAt: now,
+  } as const
+  await insertEvents(
+    tx,
+    objectIds.map((objectId) => ({ ...row, id: `mh_${because}_${objectId}`, objectId })),
+  )
+}
+
 /** Resolves to how many were new: Stripe delivers at least once. */
 export async function insertEvents(tx: SystemTx, rows: (typeof stripeEvents.$inferInsert)[]): Promise<number> {
   if (rows.length === 0) return 0

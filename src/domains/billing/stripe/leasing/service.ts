@@ -1,19 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
-import { checkoutBusy } from '../../errors.ts'
+import { checkoutBusy } from '../errors.ts'
+import type { HeldAccount, InLease } from '../ports.ts'
 import * as store from '../store.ts'
 
 /** Longer than all that is asked of Stripe under it takes; whoever died with it is waited for this long. */
 const LEASE_MS = 120_000
 const PATIENCE_MS = 20_000
 const POLL_MS = 50
-
-export interface HeldAccount {
-  account: store.AccountRow
-  /** Writes what was found, and runs more in the same transaction. Throws 503 when the lease is not ours anymore. */
-  change: (change: Parameters<typeof store.changeAccount>[2], more?: (tx: TenantTx) => Promise<void>) => Promise<void>
-}
 
 interface Dependencies {
   postgres: Postgres
@@ -24,8 +19,8 @@ interface Dependencies {
  * Lets one at a time act for an organization at Stripe, in all processes: a row and no lock, since a transaction must not wait for
  * somebody else's server. Those who come meanwhile wait for their turn.
  */
-export function createAccountLease({ postgres, clock }: Dependencies) {
-  return async <T>(organizationId: string, work: (held: HeldAccount) => Promise<T>): Promise<T> => {
+export function createAccountLease({ postgres, clock }: Dependencies): InLease {
+  return async (organizationId, work) => {
     const lease = { organizationId, holder: randomUUID() }
     const within = <R>(fn: (tx: TenantTx) => Promise<R>) => postgres.withTenant(organizationId, fn)
     await within((tx) => store.ensureAccount(tx, organizationId))

@@ -1,8 +1,8 @@
 import type Stripe from 'stripe'
 import type { Postgres } from '../../../../infra/postgres.ts'
-import type { Applied, Apply } from '../apply.ts'
 import { failureOf, isOutage } from '../client.ts'
 import { idOf, kindOf } from '../objects.ts'
+import type { Applied, Apply } from '../ports.ts'
 import * as store from './store.ts'
 
 const LEASE_MS = 5000
@@ -11,8 +11,6 @@ export const ATTEMPTS_MAX = 10
 const FIRST_PAUSE_MS = 2000
 const PAUSE_MS_MAX = 600_000
 const OUTAGE_PAUSE_MS = 15_000
-/** The type of a row that we wrote ourselves, to have an object read. */
-const READING = 'meterhouse.reading'
 
 interface Dependencies {
   stripe: Stripe
@@ -38,7 +36,7 @@ export function createProcessing(dependencies: Dependencies) {
     const pending = await postgres.withSystem((tx) => store.pendingOf(tx, lease.objectId))
     const ids = pending.map(({ id }) => id)
     // Only Stripe's clock says what came after what.
-    const told = pending.filter(({ type }) => type !== READING)
+    const told = pending.filter(({ type }) => type !== store.READING)
     const newest = new Date(Math.max(0, ...told.map(({ createdAt }) => createdAt.getTime())))
     try {
       // The object was read after something newer than all of these.
@@ -105,31 +103,11 @@ function createReading({ stripe, postgres, apply, clock }: Dependencies) {
       case 'session': {
         const { subscription } = await stripe.checkout.sessions.retrieve(objectId)
         if (!subscription) return 'foreign'
-        await requestReading({ postgres, clock }, [idOf(subscription)], objectId)
+        await postgres.withSystem((tx) => store.requestReading(tx, [idOf(subscription)], objectId, clock()))
         return 'stored'
       }
       default:
         return 'foreign'
     }
   }
-}
-
-/** Has objects read although Stripe has sent no event; `because` makes it one request however often it is made. */
-export async function requestReading(
-  { postgres, clock }: Pick<Dependencies, 'postgres' | 'clock'>,
-  objectIds: string[],
-  because: string,
-): Promise<void> {
-  const now = clock()
-  const rows = objectIds.map((objectId) => ({
-    id: `mh_${because}_${objectId}`,
-    type: READING,
-    objectId,
-    createdAt: now,
-    livemode: false,
-    status: 'pending' as const,
-    dueAt: now,
-    receivedAt: now,
-  }))
-  await postgres.withSystem((tx) => store.insertEvents(tx, rows))
 }

@@ -1,31 +1,21 @@
 import type Stripe from 'stripe'
-import { append } from '../../../infra/outbox.ts'
-import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
-import { PAYMENT_FAILED, STRIPE_INVOICE_DRAFTED } from './fact-kinds.ts'
-import { idOf, readInvoice, readSubscription } from './objects.ts'
-import * as store from './store.ts'
-
-/** What the other parts of billing make of what Stripe says. Each is called in the transaction that stores it. */
-export interface ProviderPorts {
-  /** The subscription that says what an organization may use: the oldest that has not ended, or the last of those that have. */
-  entitle: (tx: TenantTx, subscription: store.SubscriptionRow) => Promise<void>
-  /** An invoice of Stripe's is paid: so is ours for the same period. */
-  paid: (tx: TenantTx, invoice: store.InvoiceRow) => Promise<void>
-}
+import { append } from '../../../../infra/outbox.ts'
+import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
+import { PAYMENT_FAILED, STRIPE_INVOICE_DRAFTED } from '../fact-kinds.ts'
+import { idOf, readInvoice, readSubscription } from '../objects.ts'
+import type { Applied, Apply, ProviderPorts } from '../ports.ts'
+import * as store from '../store.ts'
 
 interface Dependencies {
   postgres: Postgres
   ports: ProviderPorts
 }
 
-/** What became of an object: it was stored, or it is none of ours. */
-export type Applied = 'stored' | 'foreign'
-
 /**
  * Stores what was just read from Stripe. The epoch is that of the lease under which it was read: whoever read earlier and writes later
  * changes nothing.
  */
-export function createApply({ postgres, ports }: Dependencies) {
+export function createApply({ postgres, ports }: Dependencies): Apply {
   async function inAccountOf(
     customer: string | { id: string } | null,
     write: (tx: TenantTx, organizationId: string) => Promise<void>,
@@ -77,7 +67,6 @@ export function createApply({ postgres, ports }: Dependencies) {
       }),
   }
 }
-export type Apply = ReturnType<typeof createApply>
 
 /** An end is final at Stripe, so what says otherwise was read before it. It is read again until it agrees, or set aside. */
 function refuseRevival(
