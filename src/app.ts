@@ -7,7 +7,9 @@ import billing, {
   type CatalogService,
   createCatalogService,
   createSubscriptionsService,
+  openStripe,
   type SubscriptionsService,
+  stripeWebhook,
   subscriptionJobs,
 } from './domains/billing/index.ts'
 import events, {
@@ -126,6 +128,7 @@ async function registerApi(
 ): Promise<void> {
   const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
+  const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
@@ -155,7 +158,7 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog })
+    await scope.register(billing, { catalog, stripe, publicUrl: config.http.publicUrl })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
@@ -170,6 +173,7 @@ async function registerApi(
     })
     await scope.register(live, { tail: openTail(app, config) })
   })
+  await app.register(stripeWebhook, { intake: stripe?.intake })
   await app.register(startPage, {
     inboxUrl: config.mail.inboxUrl,
     demo: config.mode === 'development' ? config.demoProjectId : undefined,

@@ -73,6 +73,9 @@ type WantedPrice = PriceParams & {
   isMetered: boolean
 }
 
+/** Throws 409 for a plan that Stripe cannot bill, or not as we would. */
+export const assertSold = (sold: SoldPlan): void => void pricesOf(sold)
+
 /** The prices of a plan as Stripe takes them: the base in advance, usage in arrears. */
 export function pricesOf({ plan, agreedWith }: SoldPlan): WantedPrice[] {
   if (plan.basePrice === null) throw planNotSold('The price of this plan is agreed with each customer.')

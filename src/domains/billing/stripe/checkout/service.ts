@@ -8,7 +8,7 @@ import { asking, wasAnswered } from '../client.ts'
 import { alreadySubscribed, noCustomer } from '../errors.ts'
 import { createMeters } from '../meters.ts'
 import type { HeldAccount, InLease } from '../ports.ts'
-import { createPrices, type SoldPlan } from '../prices.ts'
+import { assertSold, createPrices, type SoldPlan } from '../prices.ts'
 import type { Checkout } from '../records.ts'
 import * as store from '../store.ts'
 
@@ -41,6 +41,7 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease }: De
     /** Where to pay for a plan. Throws 404 for a plan that is not offered and 409 where there is a subscription already. */
     async checkout(organizationId: string, purchase: Purchase, by: Acting): Promise<{ url: string }> {
       const sold = await soldPlan(catalog, organizationId, purchase.planKey)
+      assertSold(sold)
       return asking(() =>
         inLease(organizationId, async (held) => {
           const customerId = held.account.customerId ?? (await createCustomer(held))

@@ -1,0 +1,37 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { StripeAccount } from '../../../config.ts'
+import { createApply } from './applying/service.ts'
+import { createStripeClient } from './client.ts'
+import { createStripeLoops } from './loops.ts'
+import type { ProviderPorts } from './ports.ts'
+import { createProcessing } from './processing/service.ts'
+import { createSweep } from './sweep/service.ts'
+
+interface WorkOptions {
+  account: StripeAccount
+  ports: ProviderPorts
+  clock?: () => Date
+}
+
+/** What follows from what Stripe tells, and what it has failed to tell. Nothing here starts by itself. */
+export function openStripeWork(
+  { postgres, redis, metrics, log }: Pick<FastifyInstance, 'postgres' | 'redis' | 'metrics' | 'log'>,
+  { account, ports, clock = () => new Date() }: WorkOptions,
+) {
+  const stripe = createStripeClient(account)
+  const apply = createApply({ postgres, ports })
+  const onDeadLetter = (failure: string) => {
+    metrics.deadJobs.inc({ queue: 'stripe' })
+    log.error({ failure }, 'an event of Stripe was tried for the last time and is set aside')
+  }
+  const processing = createProcessing({ stripe, postgres, apply, clock, onDeadLetter })
+  const sweep = createSweep({ stripe, postgres, account, clock })
+  return { processing, sweep, loops: () => createStripeLoops({ ...processing, ...sweep, redis, log }) }
+}
+
+/** Keeps what is stored as Stripe has it. */
+export const stripeJobs: FastifyPluginAsync<WorkOptions> = async (app, options) => {
+  const loops = openStripeWork(app, options).loops()
+  app.addHook('onReady', async () => loops.start())
+  app.addHook('preClose', () => loops.stop())
+}
