@@ -128,6 +128,7 @@ t.test('who comes back after the subscription has ended buys anew, without a sec
   double.state.cancel(subscription.id)
   t.equal((await buy(tenant)).statusCode, 200)
   t.equal(sessionsOf(tenant).length, 2)
+  t.equal(double.state.completeCheckout(openSessionOf(tenant)).status, 'active')
 })
 
 t.test('people come back to this server and to no other', async (t) => {

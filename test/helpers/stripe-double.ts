@@ -8,8 +8,17 @@ import { createStripeState, type StripeEvent, StripeFault } from './stripe-state
 export const STRIPE_SECRET = 'whsec_test_secret_of_the_double'
 const KEY = 'sk_test_doubledouble'
 
-/** What goes wrong with a request: it never arrives, it is done and its answer is lost, it is refused, or it just takes its time. */
-export type StripeTrouble = 'refused' | 'lost' | { status: number } | { delayMs: number } | undefined
+/**
+ * What goes wrong with a request: it never arrives, it is done and its answer is lost, it is refused, or it takes its
+ * time before (`delayMs`) or after (`lateMs`) it is done.
+ */
+export type StripeTrouble =
+  | 'refused'
+  | 'lost'
+  | { status: number }
+  | { delayMs: number }
+  | { lateMs: number }
+  | undefined
 
 interface Answer {
   status: number
@@ -51,6 +60,8 @@ export async function startStripeDouble(t: Test, { livemode = false } = {}) {
       : typeof trouble === 'object' && 'status' in trouble
         ? faultOf(new StripeFault(trouble.status, 'Something went wrong.'))
         : once(method, pathname, text, idempotencyKey)
+    if (typeof trouble === 'object' && 'lateMs' in trouble)
+      await new Promise((resolve) => setTimeout(resolve, trouble.lateMs))
     if (trouble === 'lost') return void response.destroy()
     response.writeHead(given.status, { 'content-type': 'application/json', 'request-id': 'req_double' })
     response.end(given.body)

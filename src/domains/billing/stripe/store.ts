@@ -108,15 +108,6 @@ export async function findLastSubscription(tx: TenantTx, organizationId: string)
   return row
 }
 
-export async function hasHadPlan(tx: TenantTx, organizationId: string, planKey: string): Promise<boolean> {
-  const [row] = await tx
-    .select({ id: stripeSubscriptions.id })
-    .from(stripeSubscriptions)
-    .where(and(eq(stripeSubscriptions.organizationId, organizationId), eq(stripeSubscriptions.planKey, planKey)))
-    .limit(1)
-  return row !== undefined
-}
-
 export async function findSubscription(tx: TenantTx, id: string): Promise<SubscriptionRow | undefined> {
   const [row] = await tx.select().from(stripeSubscriptions).where(eq(stripeSubscriptions.id, id))
   return row

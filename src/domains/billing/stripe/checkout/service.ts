@@ -8,7 +8,7 @@ import { asking, wasAnswered } from '../client.ts'
 import { alreadySubscribed, noCustomer } from '../errors.ts'
 import { createMeters } from '../meters.ts'
 import type { HeldAccount, InLease } from '../ports.ts'
-import { assertSold, createPrices, type SoldPlan } from '../prices.ts'
+import { assertSold, createPrices, planOfPrice, type SoldPlan } from '../prices.ts'
 import type { Checkout } from '../records.ts'
 import * as store from '../store.ts'
 
@@ -48,11 +48,13 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease }: De
           const begun = held.account.checkout
           const wanted = wantedOf(begun, sold, purchase)
           const open = await settleSession(begun, wanted)
-          await refuseSecond(organizationId, customerId)
+          const had = await refuseSecond(organizationId, customerId)
           if (open) return { url: open }
           // A number whose session is closed would give that session again.
           if (begun?.sessionId) wanted.number = begun.number + 1
-          return { url: await createSession({ held, wanted, sold, customerId, by }) }
+          // A plan is tried once.
+          const trialDays = had.has(sold.plan.key) ? 0 : sold.plan.trialDays
+          return { url: await createSession({ held, wanted, sold, customerId, trialDays, by }) }
         }),
       )
     },
@@ -90,20 +92,16 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease }: De
     return undefined
   }
 
-  /** Asks our table and Stripe: an event may be on its way, or lost. */
-  async function refuseSecond(organizationId: string, customer: string): Promise<void> {
+  /** Asks our table and Stripe, as an event may be on its way or lost; gives the plans that were had before. */
+  async function refuseSecond(organizationId: string, customer: string): Promise<Set<string>> {
     const known = await postgres.withTenant(organizationId, (tx) => store.findLiveSubscription(tx, organizationId))
     if (known) throw second()
-    for await (const { status } of stripe.subscriptions.list({ customer, status: 'all', limit: 100 })) {
+    const had = new Set<string>()
+    for await (const { status, items } of stripe.subscriptions.list({ customer, status: 'all', limit: 100 })) {
       if (!store.ENDED_SUBSCRIPTION.includes(status)) throw second()
+      for (const { price } of items.data) had.add(planOfPrice(price)?.planKey ?? '')
     }
-  }
-
-  /** A plan is tried once. */
-  async function trialDaysOf(organizationId: string, { plan }: SoldPlan): Promise<number> {
-    if (plan.trialDays === 0) return 0
-    const hadIt = await postgres.withTenant(organizationId, (tx) => store.hasHadPlan(tx, organizationId, plan.key))
-    return hadIt ? 0 : plan.trialDays
+    return had
   }
 
   interface NewSession {
@@ -111,14 +109,14 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease }: De
     wanted: Checkout
     sold: SoldPlan
     customerId: string
+    trialDays: number
     by: Acting
   }
 
   /** What is wanted is written down before it is asked for: after a crash the same key gives the same session. */
-  async function createSession({ held, wanted, sold, customerId, by }: NewSession): Promise<string> {
+  async function createSession({ held, wanted, sold, customerId, trialDays, by }: NewSession): Promise<string> {
     const { organizationId } = held.account
     const items = await prices.itemsOf(sold)
-    const trialDays = await trialDaysOf(organizationId, sold)
     await held.change({ checkout: wanted })
     const session = await stripe.checkout.sessions
       .create(sessionParams({ organizationId, wanted, customerId, items, trialDays }), {
