@@ -16,6 +16,8 @@ export const FAILPOINTS = [
   'usage.written',
   'subscriptions.ended',
   'subscriptions.rolled',
+  'stripe.usage-attempted',
+  'stripe.usage-delivered',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

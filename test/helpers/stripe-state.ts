@@ -150,7 +150,8 @@ export function createStripeState({ livemode = false } = {}) {
   }
 
   function setStatus(subscription: Subscription, status: string): void {
-    if (subscription.status === status) return
+    // An end is final, also where an invoice is left that nobody pays.
+    if (subscription.status === status || subscription.status === 'canceled') return
     subscription.status = status
     emit('customer.subscription.updated', subscription)
   }

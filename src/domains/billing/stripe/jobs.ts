@@ -6,6 +6,7 @@ import { createStripeLoops } from './loops.ts'
 import type { ProviderPorts } from './ports.ts'
 import { createProcessing } from './processing/service.ts'
 import { createSweep } from './sweep/service.ts'
+import { createUsagePush } from './usage/service.ts'
 
 interface WorkOptions {
   account: StripeAccount
@@ -22,11 +23,16 @@ export function openStripeWork(
   const apply = createApply({ postgres, ports })
   const onDeadLetter = (failure: string) => {
     metrics.deadJobs.inc({ queue: 'stripe' })
-    log.error({ failure }, 'an event of Stripe was tried for the last time and is set aside')
+    log.error({ failure }, 'something for or from Stripe was tried for the last time and is set aside')
   }
   const processing = createProcessing({ stripe, postgres, apply, clock, onDeadLetter })
   const sweep = createSweep({ stripe, postgres, account, clock })
-  return { processing, sweep, loops: () => createStripeLoops({ ...processing, ...sweep, redis, log }) }
+  const usage = createUsagePush({ stripe, postgres, clock, onDeadLetter })
+  const push = async () => {
+    await usage.freeze()
+    await usage.send()
+  }
+  return { processing, sweep, usage, loops: () => createStripeLoops({ ...processing, ...sweep, push, redis, log }) }
 }
 
 /** Keeps what is stored as Stripe has it. */

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import { append } from '../../../../infra/outbox.ts'
 import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
-import { PAYMENT_FAILED, STRIPE_INVOICE_DRAFTED } from '../fact-kinds.ts'
+import { PAYMENT_FAILED } from '../fact-kinds.ts'
 import { idOf, readInvoice, readSubscription } from '../objects.ts'
 import type { Applied, Apply, ProviderPorts } from '../ports.ts'
 import * as store from '../store.ts'
@@ -53,10 +53,9 @@ export function createApply({ postgres, ports }: Dependencies): Apply {
         const row = { ...snapshot, organizationId, epoch }
         if (!(await store.putInvoice(tx, row))) return
         if (row.status === 'paid' && before?.status !== 'paid') await ports.paid(tx, row)
-        const fact = { organizationId, payload: { stripeInvoiceId: row.id } }
-        if (row.status === 'draft' && !before) await append(tx, { ...fact, kind: STRIPE_INVOICE_DRAFTED })
+        const payload = { stripeInvoiceId: row.id }
         if (row.status === 'open' && row.attempts > (before?.attempts ?? 0))
-          await append(tx, { ...fact, kind: PAYMENT_FAILED })
+          await append(tx, { organizationId, kind: PAYMENT_FAILED, payload })
       })
     },
 
