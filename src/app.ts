@@ -6,9 +6,13 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createChangesService,
+  createLimitsService,
   createSubscriptionsService,
   openStripe,
   type SubscriptionsService,
+  stripeFollowing,
+  stripeJobs,
   stripeWebhook,
   subscriptionJobs,
 } from './domains/billing/index.ts'
@@ -113,6 +117,10 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
+    if (config.stripe) {
+      await app.register(stripeJobs, { account: config.stripe })
+      await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+    }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, { catalog, subscriptions })
@@ -126,6 +134,7 @@ async function registerApi(
   outcomes: Outcomes,
   { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
 ): Promise<void> {
+  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
@@ -158,13 +167,14 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, stripe, publicUrl: config.http.publicUrl })
+    await scope.register(billing, { catalog, subscriptions, stripe, publicUrl: config.http.publicUrl })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
+      roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService })
+    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

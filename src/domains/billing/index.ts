@@ -1,18 +1,31 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { StripeAccount } from '../../config.ts'
+import { accountRoutes } from './accounts/routes.ts'
+import { createAccountsService } from './accounts/service.ts'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
+import { couponRoutes } from './coupons/routes.ts'
+import { createCouponsService } from './coupons/service.ts'
+import { operatorRoutes } from './operator/routes.ts'
+import { createAssertOrganization } from './operator/service.ts'
 import { checkoutRoutes } from './stripe/checkout/routes.ts'
 import { createCheckoutService } from './stripe/checkout/service.ts'
 import { createStripeClient } from './stripe/client.ts'
 import { createIntakeService } from './stripe/intake/service.ts'
 import { createAccountLease } from './stripe/leasing/service.ts'
+import { createChangesService } from './subscriptions/changes/service.ts'
+import { subscriptionRoutes } from './subscriptions/routes.ts'
+import type { SubscriptionsService } from './subscriptions/service.ts'
 
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
+export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { createLimitsService, type LimitsService } from './limits/service.ts'
+export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
 export { stripeWebhook } from './stripe/intake/routes.ts'
-export { openStripeWork, stripeJobs } from './stripe/jobs.ts'
+export { openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
 export type { ProviderPorts } from './stripe/ports.ts'
+export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
 export {
@@ -45,14 +58,28 @@ export function openStripe(
 
 interface BillingOptions {
   catalog: CatalogService
+  subscriptions: SubscriptionsService
   /** Undefined where nobody pays through Stripe. */
   stripe: StripeProvider | undefined
   publicUrl: string
 }
 
-/** What there is to subscribe to and what it costs. */
-const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, stripe, publicUrl }) => {
+/** What there is to subscribe to and what it costs, and what each organization is on. */
+const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
+  const { catalog, subscriptions, stripe, publicUrl } = options
   await app.register(catalogRoutes, { catalog })
+  const changes = createChangesService({ subscriptions, catalog })
+  await app.register(subscriptionRoutes, { changes })
   await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
+  const coupons = createCouponsService(app)
+  const accounts = createAccountsService({
+    postgres: app.postgres,
+    ensure: subscriptions.current,
+    couponsOf: coupons.listFor,
+  })
+  await app.register(accountRoutes, { accounts })
+  await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  const assertOrganization = createAssertOrganization(app.postgres)
+  await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }
 export default billingPlugin

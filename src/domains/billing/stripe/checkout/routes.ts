@@ -29,7 +29,7 @@ export const checkoutRoutes: FastifyPluginAsyncTypebox<CheckoutRoutesOptions> = 
   app.post(
     `${BILLING}/checkout`,
     {
-      config: { access: 'organizations:write' },
+      config: { access: 'billing:write' },
       schema: {
         operationId: 'createCheckout',
         summary: 'Buy a plan',
@@ -55,7 +55,7 @@ has paid. The plan begins when Stripe says that it is paid, whether or not anybo
   app.post(
     `${BILLING}/portal`,
     {
-      config: { access: 'organizations:write' },
+      config: { access: 'billing:write' },
       schema: {
         operationId: 'createBillingPortal',
         summary: 'Manage cards and the subscription',
