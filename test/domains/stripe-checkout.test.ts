@@ -11,6 +11,7 @@ import { createTenant, createTwoTenants, type TestTenant } from '../helpers/tena
 const double = await startStripeDouble(t)
 const { app } = await startTestApp(t, {
   ...double.environment,
+  METERHOUSE_ROLES: 'api',
   METERHOUSE_PUBLIC_URL: 'http://localhost:3000',
 })
 

@@ -11,7 +11,7 @@ import { createTenant, type TestTenant } from '../helpers/tenants.ts'
 const HOUR_MS = 3_600_000
 const double = await startStripeDouble(t)
 const { state } = double
-const { app, config } = await startTestApp(t, double.environment)
+const { app, config } = await startTestApp(t, { ...double.environment, METERHOUSE_ROLES: 'api' })
 if (!config.stripe) throw new Error('Stripe is not configured')
 const START = new Date('2026-11-01T10:37:00Z')
 const time = { at: START }

@@ -18,6 +18,7 @@ const double = await startStripeDouble(t)
 const { state } = double
 const { app, config, postgresOwnerUrl } = await startTestApp(t, {
   ...double.environment,
+  METERHOUSE_ROLES: 'api',
   METERHOUSE_STRIPE_WEBHOOK_SECRETS: `${SECOND_SECRET},${STRIPE_SECRET}`,
 })
 await makeEntitlementTables(postgresOwnerUrl)

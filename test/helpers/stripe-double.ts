@@ -38,6 +38,9 @@ export async function startStripeDouble(t: Test, { livemode = false } = {}) {
   const requests: { method: string; path: string; form: Record<string, unknown>; idempotencyKey?: string }[] = []
   const remembered = new Map<string, { text: string; answer: Answer; atMs: number }>()
 
+  const shapes = new Map<string, number>()
+  if (process.env.STRIPE_MOCK_URL) t.teardown(() => t.comment([...shapes].map((shape) => shape.join(' ')).join(', ')))
+
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => response.destroy(error))
   })
@@ -50,6 +53,7 @@ export async function startStripeDouble(t: Test, { livemode = false } = {}) {
     const text = method === 'GET' ? search.slice(1) : Buffer.concat(chunks).toString()
     const idempotencyKey = request.headers['idempotency-key'] as string | undefined
     requests.push({ method, path: pathname, form: readForm(text), ...(idempotencyKey && { idempotencyKey }) })
+    await assertShape(request, `${pathname}${method === 'GET' ? search : ''}`, text)
     const trouble = knobs.trouble(method, pathname)
     if (trouble === 'refused') return void response.destroy()
     if (typeof trouble === 'object' && 'delayMs' in trouble)
@@ -65,6 +69,27 @@ export async function startStripeDouble(t: Test, { livemode = false } = {}) {
     if (trouble === 'lost') return void response.destroy()
     response.writeHead(given.status, { 'content-type': 'application/json', 'request-id': 'req_double' })
     response.end(given.body)
+  }
+
+  /**
+   * With STRIPE_MOCK_URL every request also goes to a stripe-mock, which knows all parameters and no state, and says whether Stripe would
+   * take its shape. It is a check by hand, since stripe-mock has to be built.
+   */
+  async function assertShape({ method, headers }: IncomingMessage, url: string, text: string): Promise<void> {
+    const mock = process.env.STRIPE_MOCK_URL
+    if (!mock || !method) return
+    const response = await fetch(new URL(url, mock), {
+      method,
+      headers: {
+        authorization: 'Bearer sk_test_123',
+        'content-type': 'application/x-www-form-urlencoded',
+        'stripe-version': String(headers['stripe-version']),
+      },
+      ...(method !== 'GET' && { body: text }),
+    })
+    const shape = `${method} ${url.replace(/[a-z]+_(test_)?[0-9]+/, ':id').split('?')[0]}`
+    shapes.set(shape, Math.max(shapes.get(shape) ?? 0, response.status))
+    if (!response.ok) t.fail(`stripe-mock refuses ${shape}: ${await response.text()} ${text}`)
   }
 
   /** A key that was seen gives the first answer again; with other parameters it is refused. */

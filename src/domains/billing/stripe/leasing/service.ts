@@ -7,7 +7,7 @@ import * as store from '../store.ts'
 
 /** Longer than all that is asked of Stripe under it takes; whoever died with it is waited for this long. */
 const LEASE_MS = 120_000
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 40_000
 const POLL_MS = 50
 
 interface Dependencies {
