@@ -6,6 +6,7 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createChangesService,
   createLimitsService,
   createMetersService,
   createMeterWindows,
@@ -16,8 +17,12 @@ import billing, {
   meterJobs,
   openInvoices,
   openQuotas,
+  openStripe,
   quotaJobs,
   type SubscriptionsService,
+  stripeFollowing,
+  stripeJobs,
+  stripeWebhook,
   subscriptionJobs,
 } from './domains/billing/index.ts'
 import events, {
@@ -166,6 +171,10 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
     const door = openReplayDoor(app, config, rules)
     await app.register(quotaJobs, { config, service: quotas, door })
+    if (config.stripe) {
+      await app.register(stripeJobs, { account: config.stripe })
+      await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+    }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
   const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
@@ -191,6 +200,7 @@ async function registerApi(
   { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
+  const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
@@ -230,6 +240,8 @@ async function registerApi(
       subscriptions,
       meters,
       invoices,
+      stripe,
+      publicUrl: config.http.publicUrl,
       completeThrough: (organizationId) => completeThrough({ organizationId }),
     })
     await scope.register(organizations, {
@@ -247,6 +259,7 @@ async function registerApi(
     })
     await scope.register(live, { tail: openTail(app, config) })
   })
+  await app.register(stripeWebhook, { intake: stripe?.intake })
   await app.register(startPage, {
     inboxUrl: config.mail.inboxUrl,
     demo: config.mode === 'development' ? config.demoProjectId : undefined,
