@@ -55,6 +55,7 @@ import projects, {
   createProjectsService,
   KEY_CHANGED,
   KEY_REVOKED,
+  keptFromMs,
   openKeyUses,
   PROJECT_CHANGED,
   type ProjectsService,
@@ -161,6 +162,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
       postgres: app.postgres,
       clickhouse: app.clickhouse,
       usageDays: createUsageDays(app),
+      keptFromMs,
     })
     await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
