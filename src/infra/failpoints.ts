@@ -14,6 +14,8 @@ export const FAILPOINTS = [
   'lease.acquired',
   'usage.counted',
   'usage.written',
+  'subscriptions.ended',
+  'subscriptions.rolled',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

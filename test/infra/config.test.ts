@@ -236,6 +236,7 @@ const GROUPS = {
   ],
   Requests: ['API_REQUESTS_PER_MINUTE', 'FAILED_AUTHENTICATIONS_PER_MINUTE'],
   Organizations: ['ORGANIZATION_GRACE_DAYS'],
+  Billing: ['DEFAULT_PLAN'],
   'Demo page': ['DEMO_PROJECT_ID'],
 }
 const INTRODUCTION = `# The configuration of Meterhouse. Copy this file to .env and set what you need.

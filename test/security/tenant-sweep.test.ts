@@ -95,6 +95,7 @@ const PLAIN: Record<string, string> = {
   call: 'track.gif',
   key: beta.writeKey,
   planKey: 'nothing',
+  meterKey: 'events',
   providerId: 'nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
