@@ -14,6 +14,8 @@ export const FAILPOINTS = [
   'lease.acquired',
   'usage.counted',
   'usage.written',
+  'invoices.measured',
+  'invoices.finalizing',
   'subscriptions.ended',
   'subscriptions.rolled',
 ] as const

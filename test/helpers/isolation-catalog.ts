@@ -21,6 +21,7 @@ export const SYSTEM_TABLES = [
   'plans',
   'plan_versions',
   'coupons',
+  'invoice_numbers',
 ]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
@@ -33,6 +34,10 @@ export const APPEND_ONLY_TABLES = [
   'subscription_phases',
   'redeemed_coupons',
   'meters',
+  'invoice_lines',
+  'credit_notes',
+  'payments',
+  'credit_entries',
 ]
 
 /** Tables whose rows change and are never deleted, except with their organization. */

@@ -19,3 +19,11 @@ export const meterNotFound = defineProblem('billing.meter_not_found', 404, 'Mete
 export const meterExists = defineProblem('billing.meter_exists', 409, 'There is a meter with this key')
 export const meterChanged = defineProblem('billing.meter_changed', 409, 'The meter has changed')
 export const tooManyMeters = defineProblem('billing.too_many_meters', 409, 'Too many meters')
+
+export const invoiceNotFound = defineProblem('billing.invoice_not_found', 404, 'Invoice not found')
+export const invoiceStateWrong = defineProblem('billing.invoice_state', 409, 'The invoice is in another state')
+export const paymentReferenceTaken = defineProblem('billing.payment_reference_taken', 409, 'The payment is known')
+export const creditNoteTooLarge = defineProblem('billing.credit_note_too_large', 422, 'More than the invoice has left')
+export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The credit cannot be changed like this')
+export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')
+export const noPeriod = defineProblem('billing.no_period', 409, 'There is no billing period')

@@ -5,6 +5,10 @@ import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
 import { createCouponsService } from './coupons/service.ts'
+import { createIssuingService } from './invoices/issuing/service.ts'
+import { createInvoicesService } from './invoices/service.ts'
+import { createSettlingService } from './invoices/settling/service.ts'
+import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
@@ -26,6 +30,20 @@ export {
   createSubscriptionsService,
   type SubscriptionsService,
 } from './subscriptions/service.ts'
+
+export type Invoices = ReturnType<typeof openInvoices>
+
+type InvoicesDependencies = Parameters<typeof createIssuingService>[0] & { creditNotePrefix: string }
+
+/** Invoices from their making to their end: what organizations see, what makes them, what settles them, and what proves them. */
+export function openInvoices(dependencies: InvoicesDependencies) {
+  return {
+    ...createInvoicesService(dependencies),
+    ...createIssuingService(dependencies),
+    ...createSettlingService(dependencies),
+    ...createVerifyingService(dependencies),
+  }
+}
 
 interface BillingOptions {
   catalog: CatalogService
