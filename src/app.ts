@@ -189,7 +189,12 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, subscriptions, meters: createMetersService(app) })
+    await scope.register(billing, {
+      catalog,
+      subscriptions,
+      meters: createMetersService(app),
+      completeThrough: (organizationId) => completeThrough({ organizationId }),
+    })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

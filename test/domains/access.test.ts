@@ -268,6 +268,17 @@ const TABLE: Record<string, Row> = {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
+  [`GET ${ORGANIZATION}/usage`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/export`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/periods`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/hours`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ query: { from: '2026-01-01', to: '2026-01-02' } }),
+  },
+  [`GET ${ORGANIZATION}/usage/events`]: {
+    answers: MEMBERS(),
+    request: async () => ({ query: { hour: '2026-01-01', projectId: alpha.projectId } }),
+  },
   [`GET ${ORGANIZATION}/meters`]: { answers: BILLING_READERS },
   [`POST ${ORGANIZATION}/meters`]: {
     answers: MANAGERS(409),

@@ -11,6 +11,8 @@ import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
+import { usageReadRoutes } from './meters/usage/routes.ts'
+import { createUsageReads } from './meters/usage/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -50,12 +52,16 @@ interface BillingOptions {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
+  completeThrough: (organizationId: string) => Promise<Date>
 }
 
 /** What there is to subscribe to and what it costs, and what each organization is on. */
-const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, subscriptions, meters }) => {
+const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
+  const { catalog, subscriptions, meters, completeThrough } = options
   await app.register(catalogRoutes, { catalog })
   await app.register(meterRoutes, { meters })
+  const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
+  await app.register(usageReadRoutes, { reads })
   await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({

@@ -1,7 +1,7 @@
 import type { ClickHouse } from '../../../infra/clickhouse.ts'
 import { parseDecimal, roundDecimal } from '../money/decimal.ts'
 import type { Measure } from './measure.ts'
-import { type Dimension, type Extent, measureStatement } from './queries.ts'
+import { type Dimension, type Extent, measureStatement, rowsStatement } from './queries.ts'
 
 /** What a meter says of some events. */
 export interface Measured {
@@ -40,6 +40,13 @@ export function createMeasuring({ clickhouse }: { clickhouse: Pick<ClickHouse, '
 
   return {
     split,
+
+    /** The events behind a measure, one by one; see `rowsStatement`. */
+    async rows(organizationId: string, measure: Measure, extent: Extent, page: Parameters<typeof rowsStatement>[2]) {
+      const { rows } = await clickhouse.queryOrganization(organizationId, rowsStatement(measure, extent, page))
+      return rows
+    },
+
     async whole(organizationId: string, measure: Measure, extent: Extent): Promise<Measured> {
       const [row] = await split(organizationId, measure, extent, [])
       if (!row) throw new Error('an aggregate without groups has one row')

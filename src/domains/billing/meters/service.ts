@@ -36,6 +36,8 @@ export interface UsageQuestion {
   projectId?: string | undefined
 }
 
+type Page = { after: { event: string; messageId: string } | undefined; limit: number }
+
 export interface Usage extends Measured {
   /** The value in whole units, as it is priced. */
   quantity: bigint
@@ -122,6 +124,15 @@ export function createMetersService({ postgres, clickhouse, clock = () => new Da
       const meter = await find(organizationId, meterKey, { version: meterVersion })
       const rows = await measuring.split(organizationId, measureOf(meter), extentOf(question), by)
       return { meter, rows }
+    },
+
+    /** The events that a measure is made of, by name and id; `value` is null for one that is skipped. */
+    async events(
+      organizationId: string,
+      { meterKey, meterVersion, page, ...question }: UsageQuestion & { page: Page },
+    ) {
+      const meter = await find(organizationId, meterKey, { version: meterVersion })
+      return measuring.rows(organizationId, measureOf(meter), extentOf(question), page)
     },
   }
 
