@@ -293,3 +293,54 @@ t.test('a running server rolls the periods whose time is over', async (t) => {
     return rows.length === 1
   })
 })
+
+t.test(
+  'the operator agrees a plan, puts an organization on it, raises its limit and ends it; its members see it',
+  async (t) => {
+    const [tenant, other, operator] = [await freeTenant(), await freeTenant(), await createTenant(postgres)]
+    await postgres.withSystem((tx) =>
+      tx.execute(sql`update users set is_operator = true, operator_reason = 'test' where id = ${operator.userId}`),
+    )
+    const act = (method: 'POST' | 'PATCH', path: string, payload?: object, organizationId = tenant.organizationId) =>
+      app.inject(
+        authorized(sessionOf(app, operator.userId), {
+          method,
+          url: `/v1/admin/organizations/${organizationId}/${path}`,
+          ...(payload && { payload }),
+        }),
+      )
+    const { key: _key, version: _version, ...terms } = await catalog.readPlan('pro')
+    const agreed = { ...terms, name: 'Acme', basePrice: '100000', trialDays: 0 }
+    t.equal((await act('POST', 'plans', { planKey: 'acme', baseVersion: 0, terms: agreed })).statusCode, 201)
+    const assigned = await act('POST', 'plan', { planKey: 'acme', isCustom: true })
+    t.match(assigned.json(), { status: 'active', isCustom: true, plan: { key: 'acme', version: 1 } })
+    t.equal((await act('POST', 'plan', { planKey: 'acme', isCustom: true }, other.organizationId)).statusCode, 404)
+    t.equal((await act('POST', 'plan', { planKey: 'pro', isCustom: false }, newId('org'))).statusCode, 404)
+    const limitOverride = { perPeriod: '7', mode: 'hard' }
+    t.equal((await act('PATCH', 'billing', { taxBasisPoints: 1900, limitOverride })).json().taxBasisPoints, 1900)
+    const service = subscriptionsAt(() => new Date())
+    t.match(await service.quotaPolicyOf(tenant.organizationId), {
+      current: { limit: 7n, mode: 'hard' },
+      next: { limit: 7n },
+    })
+    t.match((await act('POST', 'close-subscription')).json(), { plan: { key: 'free' } })
+    t.same(await actsOf(tenant), [
+      'plan.agreed',
+      'subscription.plan_assigned',
+      'billing_terms.changed',
+      'subscription.closed',
+    ])
+    const actors = await rowsOf(tenant, sql`select distinct actor_kind from audit_entries`)
+    t.same(actors, [{ actor_kind: 'operator' }])
+    t.same(await actsOf(other), [])
+    t.match((await get(other, 'subscription')).json(), { plan: { key: 'free' } })
+    const coupon = {
+      code: 'OPERATOR',
+      terms: { kind: 'amount', amount: '500', currency: 'USD', duration: { kind: 'once' } },
+    }
+    const made = await app.inject(
+      authorized(sessionOf(app, operator.userId), { method: 'POST', url: '/v1/admin/coupons', payload: coupon }),
+    )
+    t.match(made.json(), { code: 'OPERATOR', summary: '5.00 USD off once' })
+  },
+)

@@ -15,6 +15,7 @@ export const limitReached = defineProblem('billing.limit_reached', 409, 'A limit
 export const couponNotFound = defineProblem('billing.coupon_not_found', 404, 'Coupon not found')
 export const couponUsed = defineProblem('billing.coupon_used', 409, 'The coupon was redeemed already')
 export const couponTaken = defineProblem('billing.coupon_taken', 409, 'A coupon has the code')
+export const organizationNotFound = defineProblem('billing.organization_not_found', 404, 'Organization not found')
 export const meterNotFound = defineProblem('billing.meter_not_found', 404, 'Meter not found')
 export const meterExists = defineProblem('billing.meter_exists', 409, 'There is a meter with this key')
 export const meterChanged = defineProblem('billing.meter_changed', 409, 'The meter has changed')
@@ -27,6 +28,7 @@ export const creditNoteTooLarge = defineProblem('billing.credit_note_too_large',
 export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The credit cannot be changed like this')
 export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')
 export const noPeriod = defineProblem('billing.no_period', 409, 'There is no billing period')
+export const previewTimeInvalid = defineProblem('billing.preview_time_invalid', 400, 'The request is not valid')
 
 export const alertNotFound = defineProblem('billing.alert_not_found', 404, 'Alert not found')
 export const alertExists = defineProblem('billing.alert_exists', 409, 'There is an alert with this threshold')

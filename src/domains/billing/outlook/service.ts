@@ -4,14 +4,7 @@ import type { Usage, UsageQuestion } from '../meters/service.ts'
 import { DECIMAL_ONE, parseDecimal } from '../money/decimal.ts'
 import type { QuotaPolicy } from '../subscriptions/quota.ts'
 import type { BillingPeriod, Current } from '../subscriptions/service.ts'
-import {
-  type Forecast,
-  forecastOf,
-  HISTORY_MS,
-  HOUR_MS,
-  type HourOfUse,
-  reachedAt,
-} from './forecast.ts'
+import { type Forecast, forecastOf, HISTORY_MS, HOUR_MS, type HourOfUse, reachedAt } from './forecast.ts'
 
 export interface OutlookDependencies {
   subscriptions: {
