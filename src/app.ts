@@ -4,6 +4,8 @@ import type { Config } from './config.ts'
 import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
 import billing, {
+  type Alerts,
+  alertJobs,
   type CatalogService,
   createCatalogService,
   createLimitsService,
@@ -14,6 +16,7 @@ import billing, {
   invoiceJobs,
   type MetersService,
   meterJobs,
+  openAlerts,
   openInvoices,
   openQuotas,
   quotaJobs,
@@ -54,7 +57,7 @@ import projects, {
 } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, createUsageHours, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -139,6 +142,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     clock: () => new Date(),
     ...config.invoices,
   })
+  const alerts = openAlerts({
+    postgres: app.postgres,
+    redis: app.ingestRedis,
+    shards: config.ingest.shards,
+    subscriptions,
+    meters,
+    invoices,
+    eventHours: createUsageHours(app),
+    clock: () => new Date(),
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     const windows = createMeterWindows({
@@ -146,7 +159,12 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
       clickhouse: app.clickhouse,
       usageDays: createUsageDays(app),
     })
-    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(usageJobsPlugin, {
+      config,
+      recountMeters: windows.recount,
+      onCounted: alerts.touched.mark,
+    })
+    await app.register(alertJobs, alerts)
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
@@ -157,7 +175,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     await app.register(invoiceJobs, { config, invoices })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
+  const services = { catalog, subscriptions, meters, invoices, alerts, enricher, organizationsService, projectsService }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
@@ -167,6 +185,7 @@ interface Services {
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  alerts: Alerts
   enricher: Enricher
   organizationsService: OrganizationsService
   projectsService: ProjectsService
@@ -177,7 +196,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
+  { catalog, subscriptions, meters, invoices, alerts, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const people = openIdentity(app, { organizations: organizationsService, config })
@@ -213,6 +232,7 @@ async function registerApi(
       subscriptions,
       meters,
       invoices,
+      alerts,
       completeThrough: (organizationId) => completeThrough({ organizationId }),
     })
     await scope.register(organizations, {

@@ -33,3 +33,4 @@ export const previewTimeInvalid = defineProblem('billing.preview_time_invalid', 
 export const alertNotFound = defineProblem('billing.alert_not_found', 404, 'Alert not found')
 export const alertExists = defineProblem('billing.alert_exists', 409, 'There is an alert with this threshold')
 export const tooManyAlerts = defineProblem('billing.too_many_alerts', 409, 'Too many alerts')
+export const periodNotFound = defineProblem('billing.period_not_found', 404, 'Billing period not found')

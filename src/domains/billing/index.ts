@@ -1,6 +1,13 @@
 import type { FastifyPluginAsync } from 'fastify'
+import type { Redis } from 'ioredis'
+import type { Postgres } from '../../infra/postgres.ts'
+import { createQuotas } from '../events/index.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
+import { createEvaluationService } from './alerts/evaluation/service.ts'
+import { alertRoutes } from './alerts/routes.ts'
+import { createAlertsService } from './alerts/service.ts'
+import { createTouched } from './alerts/touched.ts'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
@@ -15,12 +22,20 @@ import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
+import { listWindows } from './meters/windows/store.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
+import { outlookRoutes } from './outlook/routes.ts'
+import { createOutlookService, type OutlookDependencies } from './outlook/service.ts'
+import { createSummaryService } from './outlook/summary/service.ts'
+import { createSpendPartsService } from './spend/parts/service.ts'
+import { spendRoutes } from './spend/routes.ts'
+import { createSpendService } from './spend/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
 
+export { alertJobs, evaluateTouched } from './alerts/jobs.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
@@ -55,11 +70,44 @@ export function openInvoices(dependencies: InvoicesDependencies) {
   }
 }
 
+export type Alerts = ReturnType<typeof openAlerts>
+
+interface AlertsDependencies extends Omit<OutlookDependencies, 'windows' | 'atDoor'> {
+  postgres: Postgres
+  redis: Redis
+  shards: number
+  meters: OutlookDependencies['meters'] & Pick<MetersService, 'parts'>
+  invoices: Pick<Invoices, 'estimate'>
+}
+
+/** What organizations see of the period that is open, and what they are told of it. */
+export function openAlerts(dependencies: AlertsDependencies) {
+  const { postgres, redis, shards, subscriptions, meters, invoices, clock } = dependencies
+  const { estimate } = invoices
+  const outlook = createOutlookService({
+    ...dependencies,
+    windows: (id, { key, version, from, to }) =>
+      postgres.withTenant(id, (tx) => listWindows(tx, key, version, from, to)),
+    atDoor: createQuotas({ redis, shards }).read,
+  })
+  const touched = createTouched(redis)
+  const openPeriod = async (id: string) => (await subscriptions.current(id)).period
+  return {
+    touched,
+    evaluate: createEvaluationService({ postgres, outlook, estimate }).evaluate,
+    alerts: createAlertsService({ postgres, meters, outlook, touch: touched.mark, clock }),
+    summary: createSummaryService({ outlook, estimate }),
+    spend: createSpendService({ postgres, estimate }),
+    parts: createSpendPartsService({ postgres, openPeriod, estimate, parts: meters.parts }),
+  }
+}
+
 interface BillingOptions {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  alerts: Alerts
   completeThrough: (organizationId: string) => Promise<Date>
 }
 
@@ -74,6 +122,9 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })
+  await app.register(outlookRoutes, options.alerts)
+  await app.register(alertRoutes, options.alerts)
+  await app.register(spendRoutes, options.alerts)
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,

@@ -79,7 +79,8 @@ export function createAlertsService({ postgres, meters, outlook, touch, clock }:
         const target = { kind: 'usage_alert', id: row.id }
         await record(tx, { organizationId, by, action: 'usage_alert.created', target, after: factsOf(row) })
       })
-      await touch(organizationId)
+      // It is there. Without the mark it is looked at when something is used.
+      await touch(organizationId).catch(() => {})
       return toAnswer(threshold, row, undefined)
     },
 

@@ -139,5 +139,7 @@ function wholeDays(fromMs: number, nowMs: number, hours: readonly HourOfUse[]): 
 
 /** The hour of the week, from the first of 1970 on. */
 const slotOf = (ms: number) => Math.floor(ms / HOUR_MS) % (WEEK_MS / HOUR_MS)
-const least = (values: readonly bigint[]) => values.reduce((one, other) => (other < one ? other : one))
-const most = (values: readonly bigint[]) => values.reduce((one, other) => (other > one ? other : one))
+const ascending = (values: readonly bigint[]) =>
+  values.toSorted((one, other) => (one < other ? -1 : one > other ? 1 : 0))
+const least = (values: readonly bigint[]) => ascending(values)[0] ?? 0n
+const most = (values: readonly bigint[]) => ascending(values).at(-1) ?? 0n
