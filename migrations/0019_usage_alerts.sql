@@ -25,7 +25,7 @@ CREATE TABLE "usage_alerts" (
 );
 --> statement-breakpoint
 ALTER TABLE "usage_alerts" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
-ALTER TABLE "usage_alert_firings" ADD CONSTRAINT "usage_alert_firings_period_fk" FOREIGN KEY ("organization_id","period_id") REFERENCES "public"."billing_periods"("organization_id","id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "usage_alert_firings" ADD CONSTRAINT "usage_alert_firings_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "usage_alerts" ADD CONSTRAINT "usage_alerts_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE POLICY "tenant" ON "usage_alert_firings" AS PERMISSIVE FOR ALL TO "meterhouse_app" USING ("usage_alert_firings"."organization_id" = (select nullif(current_setting('app.organization_id', true), ''))) WITH CHECK ("usage_alert_firings"."organization_id" = (select nullif(current_setting('app.organization_id', true), '')));--> statement-breakpoint
 CREATE POLICY "system" ON "usage_alert_firings" AS PERMISSIVE FOR ALL TO "meterhouse_system" USING (true) WITH CHECK (true);--> statement-breakpoint
@@ -36,5 +36,5 @@ ALTER TABLE "usage_alerts" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "usage_alert_firings" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 -- An alert is made and deleted, never changed.
 GRANT SELECT, INSERT, DELETE ON "usage_alerts" TO "meterhouse_app", "meterhouse_system";--> statement-breakpoint
--- What an organization was told stays told: neither role may UPDATE or DELETE. It goes with its organization, by the foreign keys.
+-- What an organization was told stays told: neither role may UPDATE or DELETE. It goes with its organization, by the foreign key.
 GRANT SELECT, INSERT ON "usage_alert_firings" TO "meterhouse_app", "meterhouse_system";

@@ -142,6 +142,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     clock: () => new Date(),
     ...config.invoices,
   })
+  const usageDays = createUsageDays(app)
+  const windows = createMeterWindows({ postgres: app.postgres, clickhouse: app.clickhouse, usageDays })
   const alerts = openAlerts({
     postgres: app.postgres,
     redis: app.ingestRedis,
@@ -150,15 +152,11 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     meters,
     invoices,
     eventHours: createUsageHours(app),
+    windows: windows.list,
     clock: () => new Date(),
   })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    const windows = createMeterWindows({
-      postgres: app.postgres,
-      clickhouse: app.clickhouse,
-      usageDays: createUsageDays(app),
-    })
     await app.register(usageJobsPlugin, {
       config,
       recountMeters: windows.recount,

@@ -14,7 +14,7 @@ import { couponRoutes } from './coupons/routes.ts'
 import { createCouponsService } from './coupons/service.ts'
 import { createIssuingService } from './invoices/issuing/service.ts'
 import { invoiceRoutes } from './invoices/routes.ts'
-import { createInvoicesService } from './invoices/service.ts'
+import { createInvoicesService, questionOf } from './invoices/service.ts'
 import { settlingRoutes } from './invoices/settling/routes.ts'
 import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
@@ -22,7 +22,6 @@ import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
-import { listWindows } from './meters/windows/store.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
 import { outlookRoutes } from './outlook/routes.ts'
@@ -72,7 +71,7 @@ export function openInvoices(dependencies: InvoicesDependencies) {
 
 export type Alerts = ReturnType<typeof openAlerts>
 
-interface AlertsDependencies extends Omit<OutlookDependencies, 'windows' | 'atDoor'> {
+interface AlertsDependencies extends Omit<OutlookDependencies, 'atDoor'> {
   postgres: Postgres
   redis: Redis
   shards: number
@@ -86,8 +85,6 @@ export function openAlerts(dependencies: AlertsDependencies) {
   const { estimate } = invoices
   const outlook = createOutlookService({
     ...dependencies,
-    windows: (id, { key, version, from, to }) =>
-      postgres.withTenant(id, (tx) => listWindows(tx, key, version, from, to)),
     atDoor: createQuotas({ redis, shards }).read,
   })
   const touched = createTouched(redis)
@@ -98,7 +95,7 @@ export function openAlerts(dependencies: AlertsDependencies) {
     alerts: createAlertsService({ postgres, meters, outlook, touch: touched.mark, clock }),
     summary: createSummaryService({ outlook, estimate }),
     spend: createSpendService({ postgres, estimate }),
-    parts: createSpendPartsService({ postgres, openPeriod, estimate, parts: meters.parts }),
+    parts: createSpendPartsService({ postgres, openPeriod, estimate, questionOf, parts: meters.parts }),
   }
 }
 

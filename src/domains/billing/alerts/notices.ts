@@ -1,5 +1,5 @@
 import { formatMoney } from '../money/money.ts'
-import type { Outlook } from '../outlook/service.ts'
+import type { Outlook } from '../outlook/outlook.ts'
 import type { Crossing } from './thresholds.ts'
 
 /** What the owners of an organization are told of its usage. */

@@ -5,7 +5,7 @@ import type { Postgres } from '../../../infra/postgres.ts'
 import { record } from '../../audit/index.ts'
 import { alertExists, alertNotFound, tooManyAlerts } from '../errors.ts'
 import type { Meter } from '../meters/schemas.ts'
-import type { OutlookService } from '../outlook/service.ts'
+import type { ReadWholes } from '../outlook/outlook.ts'
 import type { AlertAnswer, AlertInput } from './schemas.ts'
 import * as store from './store.ts'
 import { builtInOf, isSame, type Threshold } from './thresholds.ts'
@@ -13,7 +13,7 @@ import { builtInOf, isSame, type Threshold } from './thresholds.ts'
 interface Dependencies {
   postgres: Postgres
   meters: { listMeters: (organizationId: string) => Promise<Meter[]> }
-  outlook: Pick<OutlookService, 'wholes'>
+  outlook: ReadWholes
   /** Lets the new alert be looked at soon, though nothing is used. */
   touch: (organizationId: string) => Promise<void>
   clock: () => Date

@@ -1,7 +1,6 @@
-import { bigint, boolean, foreignKey, pgTable, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core'
+import { bigint, boolean, pgTable, primaryKey, text, timestamp, unique } from 'drizzle-orm/pg-core'
 import { tenantPolicies } from '../../../infra/tenancy.ts'
 import { organizations } from '../../organizations/tables.ts'
-import { billingPeriods } from '../subscriptions/tables.ts'
 
 const ALERT_KINDS = ['percent', 'quantity', 'spend', 'pace'] as const
 
@@ -36,7 +35,9 @@ export const usageAlerts = pgTable(
 export const usageAlertFirings = pgTable(
   'usage_alert_firings',
   {
-    organizationId: text('organization_id').notNull(),
+    organizationId: text('organization_id')
+      .notNull()
+      .references(() => organizations.id, { onDelete: 'cascade' }),
     periodId: text('period_id').notNull(),
     meterKey: text('meter_key').notNull(),
     kind: text({ enum: ALERT_KINDS }).notNull(),
@@ -54,11 +55,6 @@ export const usageAlertFirings = pgTable(
       name: 'usage_alert_firings_pk',
       columns: [table.organizationId, table.periodId, table.meterKey, table.kind, table.threshold],
     }),
-    foreignKey({
-      name: 'usage_alert_firings_period_fk',
-      columns: [table.organizationId, table.periodId],
-      foreignColumns: [billingPeriods.organizationId, billingPeriods.id],
-    }).onDelete('cascade'),
     ...tenantPolicies(table.organizationId),
   ],
 )

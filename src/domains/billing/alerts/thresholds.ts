@@ -1,4 +1,4 @@
-import type { MeterOutlook, Outlook } from '../outlook/service.ts'
+import type { MeterOutlook, Outlook } from '../outlook/outlook.ts'
 
 export type AlertKind = 'percent' | 'quantity' | 'spend' | 'pace'
 

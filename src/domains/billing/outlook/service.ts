@@ -1,19 +1,22 @@
 import type { QuotaState } from '../../events/index.ts'
+import type { Plan } from '../catalog/schemas.ts'
 import type { Meter } from '../meters/schemas.ts'
-import type { Usage, UsageQuestion } from '../meters/service.ts'
 import { DECIMAL_ONE, parseDecimal } from '../money/decimal.ts'
 import type { QuotaPolicy } from '../subscriptions/quota.ts'
-import type { BillingPeriod, Current } from '../subscriptions/service.ts'
 import { type Forecast, forecastOf, HISTORY_MS, HOUR_MS, type HourOfUse, reachedAt } from './forecast.ts'
+import type { MeterOutlook, Outlook, PricedPeriod, Whole } from './outlook.ts'
 
 export interface OutlookDependencies {
   subscriptions: {
-    current: (organizationId: string) => Promise<Current>
+    current: (organizationId: string) => Promise<{ plan: Plan; period: PricedPeriod | null }>
     quotaPolicyOf: (organizationId: string) => Promise<QuotaPolicy>
   }
   meters: {
     listMeters: (organizationId: string) => Promise<Meter[]>
-    usage: (organizationId: string, question: UsageQuestion) => Promise<Usage>
+    usage: (
+      organizationId: string,
+      question: { meterKey: string; from: Date; to: Date },
+    ) => Promise<{ quantity: bigint }>
   }
   /** Events of all projects by hour, from the usage windows. */
   eventHours: (organizationId: string, from: Date, to: Date) => Promise<HourOfUse[]>
@@ -27,32 +30,6 @@ export interface OutlookDependencies {
 interface Window {
   windowStart: Date
   value: string
-}
-
-/** What a percentage of use is a percentage of. */
-export interface Whole {
-  /** The limit of events, or what the price of the plan includes. */
-  kind: 'limit' | 'included'
-  quantity: bigint
-}
-
-export interface MeterOutlook {
-  meter: string
-  used: bigint
-  whole: Whole | null
-  /** Whether `used` is what the door refuses by: events by when they were received, and not by when they happened. */
-  isDoors: boolean
-  /** Null for a meter whose hours do not add up. */
-  forecast: Forecast | null
-  /** When the whole is expected to be used up; null where it is not in this period, or is already. */
-  reachesAt: Date | null
-}
-
-export interface Outlook {
-  now: Date
-  period: BillingPeriod
-  mode: QuotaPolicy['current']['mode']
-  meters: MeterOutlook[]
 }
 
 export type OutlookService = ReturnType<typeof createOutlookService>
@@ -77,7 +54,7 @@ export function createOutlookService(dependencies: OutlookDependencies) {
   async function meterOutlook(
     organizationId: string,
     meter: Meter,
-    { now, period, whole, door }: { now: Date; period: BillingPeriod; whole: Whole | null; door: QuotaState | null },
+    { now, period, whole, door }: { now: Date; period: PricedPeriod; whole: Whole | null; door: QuotaState | null },
   ): Promise<MeterOutlook> {
     const { usageFrom: from, usageTo: to } = period
     const own = { meter: meter.key, whole }
@@ -128,7 +105,7 @@ export function createOutlookService(dependencies: OutlookDependencies) {
   }
 }
 
-function wholeOf(meterKey: string, { plan }: BillingPeriod, limit: bigint | null): Whole | null {
+function wholeOf(meterKey: string, { plan }: PricedPeriod, limit: bigint | null): Whole | null {
   if (meterKey === 'events' && limit !== null) return { kind: 'limit', quantity: limit }
   const { included } = plan.metered.find(({ meter }) => meter === meterKey)?.price ?? {}
   return included === undefined || included === '0' ? null : { kind: 'included', quantity: BigInt(included) }

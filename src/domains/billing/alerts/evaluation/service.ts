@@ -3,7 +3,7 @@ import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
 import { NOTICE } from '../../../identity/index.ts'
 import { listOwnerIds } from '../../../organizations/index.ts'
 import type { InvoiceDocument } from '../../invoices/document.ts'
-import type { Outlook, OutlookService } from '../../outlook/service.ts'
+import type { Outlook, ReadOutlook } from '../../outlook/outlook.ts'
 import { USAGE_ALERT } from '../fact-kinds.ts'
 import { noticeOf } from '../notices.ts'
 import * as store from '../store.ts'
@@ -11,7 +11,7 @@ import { builtInOf, type Crossing, crossingsOf, isSame, isTold, type Threshold }
 
 interface Dependencies {
   postgres: Postgres
-  outlook: OutlookService
+  outlook: ReadOutlook
   /** What a period comes to. */
   estimate: (organizationId: string, periodId: string) => Promise<{ soFar: Pick<InvoiceDocument, 'net'> }>
 }

@@ -1,10 +1,10 @@
 import { noPeriod } from '../../errors.ts'
 import type { InvoiceDocument } from '../../invoices/document.ts'
+import type { MeterOutlook, ReadOutlook } from '../outlook.ts'
 import type { UsageSummary } from '../schemas.ts'
-import type { MeterOutlook, OutlookService } from '../service.ts'
 
 interface Dependencies {
-  outlook: Pick<OutlookService, 'read'>
+  outlook: ReadOutlook
   estimate: (
     organizationId: string,
     periodId: string,

@@ -2,9 +2,7 @@ import type { Postgres } from '../../../../infra/postgres.ts'
 import { csvLine } from '../../../audit/index.ts'
 import { noPeriod, periodNotFound } from '../../errors.ts'
 import type { InvoiceDocument, InvoiceLine } from '../../invoices/document.ts'
-import { questionOf } from '../../invoices/service.ts'
 import type { MeasuredPart } from '../../meters/measuring.ts'
-import type { UsageQuestion } from '../../meters/service.ts'
 import { allocate } from '../../money/allocate.ts'
 import { parseDecimal } from '../../money/decimal.ts'
 import type { SpendPart, SpendParts } from '../schemas.ts'
@@ -12,18 +10,28 @@ import * as store from '../store.ts'
 
 type By = 'project' | 'event'
 
+/** Which events a line of an invoice was measured from. */
+interface Question {
+  meterKey: string
+  meterVersion: number
+  from: Date
+  to: Date
+  receivedThrough: Date
+}
+
 interface Dependencies {
   postgres: Postgres
   /** The period that is open; null while none is. */
   openPeriod: (organizationId: string) => Promise<{ id: string } | null>
   estimate: (organizationId: string, periodId: string) => Promise<{ soFar: InvoiceDocument }>
-  parts: (organizationId: string, question: UsageQuestion & { by: readonly By[] }) => Promise<{ rows: MeasuredPart[] }>
+  questionOf: (line: InvoiceLine) => Question
+  parts: (organizationId: string, question: Question & { by: readonly By[] }) => Promise<{ rows: MeasuredPart[] }>
 }
 
 export type SpendPartsService = ReturnType<typeof createSpendPartsService>
 
 /** Which projects or events the usage of a period was spent on. */
-export function createSpendPartsService({ postgres, openPeriod, estimate, parts }: Dependencies) {
+export function createSpendPartsService({ postgres, openPeriod, estimate, questionOf, parts }: Dependencies) {
   /** The invoice of the period, what it comes to as long as there is none, or null where it came to nothing. */
   async function documentOf(organizationId: string, period: store.PeriodRow): Promise<InvoiceDocument | null> {
     if (period.status !== 'invoiced') return (await estimate(organizationId, period.id)).soFar
