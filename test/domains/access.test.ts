@@ -290,6 +290,22 @@ const TABLE: Record<string, Row> = {
     answers: MEMBERS(),
     request: async () => ({ query: { hour: '2026-01-01', projectId: alpha.projectId } }),
   },
+  [`GET ${ORGANIZATION}/usage/summary`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/alerts`]: { answers: BILLING_READERS },
+  [`POST ${ORGANIZATION}/usage/alerts`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { kind: 'percent', threshold: '80' } }),
+  },
+  [`DELETE ${ORGANIZATION}/usage/alerts/:alertId`]: {
+    answers: MANAGERS(404),
+    request: async () => ({ url: `/v1/organizations/${alpha.organizationId}/usage/alerts/${newId('alt')}` }),
+  },
+  ...Object.fromEntries(
+    ['', '/export', '/parts', '/parts/export'].map((part): [string, Row] => [
+      `GET ${ORGANIZATION}/spend${part}`,
+      { answers: BILLING_READERS },
+    ]),
+  ),
   [`GET ${ORGANIZATION}/invoices`]: { answers: BILLING_READERS },
   [`GET ${ORGANIZATION}/invoices/preview`]: { answers: BILLING_READERS },
   ...Object.fromEntries(

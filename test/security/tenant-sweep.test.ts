@@ -67,6 +67,14 @@ await app.postgres.withSystem((tx) =>
   tx.execute(sql`insert into invoices (organization_id, id, reason, currency, cut_off, document, content_hash, created_at)
     values (${beta.organizationId}, ${invoiceId}, 'manual', 'USD', now(), ${JSON.stringify({ lines: [], buyer: CANARY })}, '', now())`),
 )
+const alertId = newId('alt')
+await app.postgres.withSystem((tx) =>
+  tx.execute(sql`insert into usage_alerts (organization_id, id, meter_key, kind, threshold, created_by, created_at)
+    values (${beta.organizationId}, ${alertId}, ${CANARY}, 'quantity', 1, ${beta.userId}, now())`),
+)
+const { rows: periods } = await app.postgres.withSystem((tx) =>
+  tx.execute<{ id: string }>(sql`select id from billing_periods where organization_id = ${beta.organizationId}`),
+)
 const operations = await operationsOf(app)
 const callers: Record<string, string> = { key: alpha.apiKey, ...(await makeRoleSessions(app, alpha)) }
 
@@ -88,6 +96,8 @@ const IDS: Record<string, Id> = {
   roleId: { foreign: [roleId], unknown: () => newId('rol') },
   identityId: { foreign: [identityId], unknown: () => newId('idn') },
   invoiceId: { foreign: [invoiceId], unknown: () => newId('inv') },
+  alertId: { foreign: [alertId], unknown: () => newId('alt') },
+  periodId: { foreign: periods.map(({ id }) => id), unknown: () => newId('bpr') },
   messageId: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   messageIds: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   anonymousId: { foreign: [beta.userId], unknown: () => newId('usr') },
