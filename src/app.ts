@@ -6,6 +6,7 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createLimitsService,
   createMetersService,
   createMeterWindows,
   createSubscriptionsService,
@@ -133,6 +134,7 @@ async function registerApi(
   outcomes: Outcomes,
   { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
 ): Promise<void> {
+  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const people = openIdentity(app, { organizations: organizationsService, config })
@@ -173,9 +175,10 @@ async function registerApi(
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
+      roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService })
+    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

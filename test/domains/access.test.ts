@@ -205,6 +205,17 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { reason: 'the matrix' } }),
   },
   'POST /v1/admin/organizations/:organizationId/unfreeze': { answers: NOBODY },
+  'POST /v1/admin/organizations/:organizationId/plans': { answers: NOBODY, request: async () => ({ payload: {} }) },
+  'POST /v1/admin/organizations/:organizationId/plan': {
+    answers: NOBODY,
+    request: async () => ({ payload: { planKey: 'pro', isCustom: false } }),
+  },
+  'POST /v1/admin/organizations/:organizationId/close-subscription': { answers: NOBODY },
+  'PATCH /v1/admin/organizations/:organizationId/billing': {
+    answers: NOBODY,
+    request: async () => ({ payload: { taxBasisPoints: 1900 } }),
+  },
+  'POST /v1/admin/coupons': { answers: NOBODY, request: async () => ({ payload: {} }) },
   'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
   [`GET ${ORGANIZATION}/roles`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/roles`]: {

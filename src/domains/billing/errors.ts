@@ -15,6 +15,7 @@ export const limitReached = defineProblem('billing.limit_reached', 409, 'A limit
 export const couponNotFound = defineProblem('billing.coupon_not_found', 404, 'Coupon not found')
 export const couponUsed = defineProblem('billing.coupon_used', 409, 'The coupon was redeemed already')
 export const couponTaken = defineProblem('billing.coupon_taken', 409, 'A coupon has the code')
+export const organizationNotFound = defineProblem('billing.organization_not_found', 404, 'Organization not found')
 export const meterNotFound = defineProblem('billing.meter_not_found', 404, 'Meter not found')
 export const meterExists = defineProblem('billing.meter_exists', 409, 'There is a meter with this key')
 export const meterChanged = defineProblem('billing.meter_changed', 409, 'The meter has changed')

@@ -9,6 +9,8 @@ import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
+import { operatorRoutes } from './operator/routes.ts'
+import { createAssertOrganization } from './operator/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -16,6 +18,7 @@ import type { SubscriptionsService } from './subscriptions/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { createLimitsService, type LimitsService } from './limits/service.ts'
 export type { Usage, UsageQuestion } from './meters/question.ts'
 export { createMetersService, type MetersService } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
@@ -41,10 +44,11 @@ interface BillingOptions {
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
   const { catalog, subscriptions, meters, completeThrough } = options
   await app.register(catalogRoutes, { catalog })
+  const changes = createChangesService({ subscriptions, catalog })
+  await app.register(subscriptionRoutes, { changes })
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })
-  await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,
@@ -53,5 +57,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   })
   await app.register(accountRoutes, { accounts })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  const assertOrganization = createAssertOrganization(app.postgres)
+  await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }
 export default billingPlugin
