@@ -34,7 +34,6 @@ CREATE POLICY "system" ON "usage_alerts" AS PERMISSIVE FOR ALL TO "meterhouse_sy
 -- Finished by hand from here: drizzle-kit writes neither FORCE nor grants.
 ALTER TABLE "usage_alerts" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "usage_alert_firings" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
--- An alert is made and deleted, never changed.
-GRANT SELECT, INSERT, DELETE ON "usage_alerts" TO "meterhouse_app", "meterhouse_system";--> statement-breakpoint
+GRANT SELECT, INSERT, UPDATE, DELETE ON "usage_alerts" TO "meterhouse_app", "meterhouse_system";--> statement-breakpoint
 -- What an organization was told stays told: neither role may UPDATE or DELETE. It goes with its organization, by the foreign key.
 GRANT SELECT, INSERT ON "usage_alert_firings" TO "meterhouse_app", "meterhouse_system";

@@ -606,7 +606,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found|billing\.alert_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 
