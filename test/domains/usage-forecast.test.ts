@@ -92,6 +92,8 @@ t.test('without two weeks of history the period goes on as it was so far', async
   t.same(reachedAt(input, 1440n), new Date(FROM + 6 * DAY_MS))
   t.same(forecastOf({ ...input, hours: [] })?.high, 7200n, 'hours without use are days without use')
   t.same(forecastOf({ ...input, hours: [] })?.low, 720n)
+  const counted = forecastOf({ ...input, used: 72n })
+  t.match(counted, { expected: 720n, low: 720n, high: 6552n }, 'what is counted elsewhere lies in the range, too')
   const early = { ...input, now: new Date(FROM + DAY_MS), used: 240n, hours: hours.slice(48) }
   t.same(forecastOf(early), { method: 'linear', expected: 7200n, low: 240n, high: 14_160n })
 })

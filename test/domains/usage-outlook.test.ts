@@ -56,6 +56,12 @@ function openServices() {
 
 t.test('events that are sent mark their organization, and are told by what the door has counted', async (t) => {
   const touched = createTouched(app.ingestRedis)
+  const isMarked = async () => {
+    const marked = (await touched.list()).map(([organizationId]) => organizationId)
+    return [alpha, beta].every(({ organizationId }) => marked.includes(organizationId))
+  }
+  await eventually('the marks of the new subscriptions', isMarked)
+  for (const [organizationId, revision] of await touched.list()) await touched.settle(organizationId, revision)
   for (const [tenant, count] of [
     [alpha, 9],
     [beta, 2],
