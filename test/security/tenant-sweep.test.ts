@@ -184,7 +184,7 @@ const visible = ({ statusCode, body }: { statusCode: number; body: string }) =>
   `${statusCode} ${body
     .replace(/"instance":"[^"]*"/, '')
     .replace(/"(completeThrough|asOf|elapsedMs|durationMs)":("[^"]*"|[\d.]+)/g, '')
-    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt|rol|idn)_[0-9a-z]{26}/g, 'id')}`
+    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt|rol|idn|inv|bpr|alt)_[0-9a-z]{26}/g, 'id')}`
 
 async function sweep(probes: Probe[], ask: Ask) {
   const expected = new Map<string, Promise<string>>()
