@@ -4,6 +4,8 @@ import type { Config } from './config.ts'
 import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
 import billing, {
+  type Alerts,
+  alertJobs,
   type CatalogService,
   createCatalogService,
   createChangesService,
@@ -15,6 +17,7 @@ import billing, {
   invoiceJobs,
   type MetersService,
   meterJobs,
+  openAlerts,
   openInvoices,
   openQuotas,
   openStripe,
@@ -62,7 +65,7 @@ import projects, {
 } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, createUsageHours, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -156,15 +159,27 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     noteUse: openKeyUses(app).note,
   })
   const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
+  const usageDays = createUsageDays(app)
+  const windows = createMeterWindows({ postgres: app.postgres, clickhouse: app.clickhouse, usageDays, keptFromMs })
+  const alerts = openAlerts({
+    postgres: app.postgres,
+    redis: app.ingestRedis,
+    shards: config.ingest.shards,
+    subscriptions,
+    meters,
+    invoices,
+    eventHours: createUsageHours(app),
+    windows: windows.list,
+    clock: () => new Date(),
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    const windows = createMeterWindows({
-      postgres: app.postgres,
-      clickhouse: app.clickhouse,
-      usageDays: createUsageDays(app),
-      keptFromMs,
+    await app.register(usageJobsPlugin, {
+      config,
+      recountMeters: windows.recount,
+      onCounted: alerts.touched.mark,
     })
-    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(alertJobs, alerts)
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
@@ -179,7 +194,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
+  const services = { catalog, subscriptions, meters, invoices, alerts, enricher, organizationsService, projectsService }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
@@ -189,6 +204,7 @@ interface Services {
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  alerts: Alerts
   enricher: Enricher
   organizationsService: OrganizationsService
   projectsService: ProjectsService
@@ -199,7 +215,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
+  { catalog, subscriptions, meters, invoices, alerts, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
@@ -244,6 +260,7 @@ async function registerApi(
       invoices,
       stripe,
       publicUrl: config.http.publicUrl,
+      alerts,
       completeThrough: (organizationId) => completeThrough({ organizationId }),
     })
     await scope.register(organizations, {

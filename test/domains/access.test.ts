@@ -321,6 +321,22 @@ const TABLE: Record<string, Row> = {
     answers: MEMBERS(),
     request: async () => ({ query: { hour: '2026-01-01', projectId: alpha.projectId } }),
   },
+  [`GET ${ORGANIZATION}/usage/summary`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/alerts`]: { answers: BILLING_READERS },
+  [`POST ${ORGANIZATION}/usage/alerts`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { kind: 'percent', threshold: '80' } }),
+  },
+  [`DELETE ${ORGANIZATION}/usage/alerts/:alertId`]: {
+    answers: MANAGERS(404),
+    request: async () => ({ url: `/v1/organizations/${alpha.organizationId}/usage/alerts/${newId('alt')}` }),
+  },
+  ...Object.fromEntries(
+    ['', '/export', '/parts', '/parts/export'].map((part): [string, Row] => [
+      `GET ${ORGANIZATION}/spend${part}`,
+      { answers: BILLING_READERS },
+    ]),
+  ),
   [`GET ${ORGANIZATION}/invoices`]: { answers: BILLING_READERS },
   [`GET ${ORGANIZATION}/invoices/preview`]: { answers: BILLING_READERS },
   ...Object.fromEntries(
@@ -634,7 +650,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^(auth\.unauthenticated|identity\.challenge_over)$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found|billing\.alert_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import { readMeasure } from '../../src/domains/billing/meters/measure.ts'
 import { createMeasuring, quantityOf } from '../../src/domains/billing/meters/measuring.ts'
 import type { MeterDefinition } from '../../src/domains/billing/meters/schemas.ts'
-import type { FieldError } from '../../src/errors.ts'
+import { type FieldError, Problem } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import { type Copy, type NaiveMeter, naiveMeasure, storeCopies } from '../helpers/naive-meter.ts'
 import { startPipeline } from '../helpers/pipeline.ts'
@@ -13,6 +13,16 @@ const HOUR_MS = 3_600_000
 const pipeline = await startPipeline(t)
 const { clickhouse } = pipeline
 const measuring = createMeasuring(pipeline)
+/** The same where the whole is too much for one statement. */
+function inPieces() {
+  let isRefused = false
+  const queryOrganization: typeof clickhouse.queryOrganization = (organizationId, statement) => {
+    if (isRefused) return clickhouse.queryOrganization(organizationId, statement)
+    isRefused = true
+    return Promise.reject(new Problem('query.too_expensive', 422, 'Refused once', 'Too much.'))
+  }
+  return createMeasuring({ clickhouse: { queryOrganization } })
+}
 const START = Date.UTC(2026, 0, 30)
 const NAMES = ['Called', "it's; DROP TABLE events --", '{organizationId:String}', '名前\n\t"quoted"', '\\']
 
@@ -90,6 +100,8 @@ t.test('every aggregation is what a count by hand says, whatever is stored twice
               const measure = measureOf({ ...rest, ...(property && { property: `properties.${property}` }) })
               const expected = naiveMeasure(meter, { ...extent, organizationId }, known)
               t.strictSame(await measuring.whole(organizationId, measure, extent), expected, '', { meter, extent })
+              if (meter.aggregation === 'unique') continue
+              t.strictSame(await inPieces().whole(organizationId, measure, extent), expected, '', { meter, extent })
             }
       }
       for (const part of [0, 1, 2, 3])
@@ -107,7 +119,7 @@ t.test('every aggregation is what a count by hand says, whatever is stored twice
       await check(copies)
       if (!t.passing()) throw new Error('differs')
     }),
-    { seed: 20261123, numRuns: 5, endOnFailure: true },
+    { seed: 20261123, numRuns: 3, endOnFailure: true },
   )
 })
 

@@ -43,6 +43,7 @@ export const APPEND_ONLY_TABLES = [
   'payments',
   'credit_entries',
   'quota_transitions',
+  'usage_alert_firings',
 ]
 
 /** Tables whose rows change and are never deleted, except with their organization. */

@@ -70,6 +70,14 @@ await app.postgres.withSystem((tx) =>
   tx.execute(sql`insert into invoices (organization_id, id, reason, currency, cut_off, document, content_hash, created_at)
     values (${beta.organizationId}, ${invoiceId}, 'manual', 'USD', now(), ${JSON.stringify({ lines: [], buyer: CANARY })}, '', now())`),
 )
+const alertId = newId('alt')
+await app.postgres.withSystem((tx) =>
+  tx.execute(sql`insert into usage_alerts (organization_id, id, meter_key, kind, threshold, created_by, created_at)
+    values (${beta.organizationId}, ${alertId}, ${CANARY}, 'quantity', 1, ${beta.userId}, now())`),
+)
+const { rows: periods } = await app.postgres.withSystem((tx) =>
+  tx.execute<{ id: string }>(sql`select id from billing_periods where organization_id = ${beta.organizationId}`),
+)
 const operations = await operationsOf(app)
 const callers: Record<string, string> = { key: alpha.apiKey, ...(await makeRoleSessions(app, alpha)) }
 
@@ -91,6 +99,8 @@ const IDS: Record<string, Id> = {
   roleId: { foreign: [roleId], unknown: () => newId('rol') },
   identityId: { foreign: [identityId], unknown: () => newId('idn') },
   invoiceId: { foreign: [invoiceId], unknown: () => newId('inv') },
+  alertId: { foreign: [alertId], unknown: () => newId('alt') },
+  periodId: { foreign: periods.map(({ id }) => id), unknown: () => newId('bpr') },
   messageId: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   messageIds: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   anonymousId: { foreign: [beta.userId], unknown: () => newId('usr') },
@@ -109,7 +119,9 @@ const PLAIN: Record<string, string> = {
   providerId: 'nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
-const isIdName = (name: string) => /(Id|Ids)$/.test(name) || name === 'actor'
+/** What an authority calls a company; it names nothing here. */
+const NO_ID = 'taxId'
+const isIdName = (name: string) => name !== NO_ID && (/(Id|Ids)$/.test(name) || name === 'actor')
 const pathIds = ({ parameters }: Operation) => parameters.filter((p) => p.in === 'path').map(({ name }) => name)
 /** The ids that a request may name outside of its path; those inside of an event are what its sender calls things. */
 const looseIds = ({ parameters, body }: Operation) => [
@@ -182,7 +194,7 @@ const visible = ({ statusCode, body }: { statusCode: number; body: string }) =>
   `${statusCode} ${body
     .replace(/"instance":"[^"]*"/, '')
     .replace(/"(completeThrough|asOf|elapsedMs|durationMs)":("[^"]*"|[\d.]+)/g, '')
-    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt|rol|idn)_[0-9a-z]{26}/g, 'id')}`
+    .replace(/(message-of-)?(prj|org|key|ses|usr|ivt|rol|idn|inv|bpr|alt)_[0-9a-z]{26}/g, 'id')}`
 
 async function sweep(probes: Probe[], ask: Ask) {
   const expected = new Map<string, Promise<string>>()

@@ -29,3 +29,8 @@ export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The c
 export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')
 export const noPeriod = defineProblem('billing.no_period', 409, 'There is no billing period')
 export const previewTimeInvalid = defineProblem('billing.preview_time_invalid', 400, 'The request is not valid')
+
+export const alertNotFound = defineProblem('billing.alert_not_found', 404, 'Alert not found')
+export const alertExists = defineProblem('billing.alert_exists', 409, 'There is an alert with this threshold')
+export const tooManyAlerts = defineProblem('billing.too_many_alerts', 409, 'Too many alerts')
+export const periodNotFound = defineProblem('billing.period_not_found', 404, 'Billing period not found')

@@ -1,14 +1,21 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { Redis } from 'ioredis'
 import type { StripeAccount } from '../../config.ts'
+import type { Postgres } from '../../infra/postgres.ts'
+import { createQuotas } from '../events/index.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
+import { createEvaluationService } from './alerts/evaluation/service.ts'
+import { alertRoutes } from './alerts/routes.ts'
+import { createAlertsService } from './alerts/service.ts'
+import { createTouched } from './alerts/touched.ts'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
 import { createCouponsService } from './coupons/service.ts'
 import { createIssuingService } from './invoices/issuing/service.ts'
 import { invoiceRoutes } from './invoices/routes.ts'
-import { createInvoicesService } from './invoices/service.ts'
+import { createInvoicesService, questionOf } from './invoices/service.ts'
 import { settlingRoutes } from './invoices/settling/routes.ts'
 import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
@@ -18,6 +25,12 @@ import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
+import { outlookRoutes } from './outlook/routes.ts'
+import { createOutlookService, type OutlookDependencies } from './outlook/service.ts'
+import { createSummaryService } from './outlook/summary/service.ts'
+import { createSpendPartsService } from './spend/parts/service.ts'
+import { spendRoutes } from './spend/routes.ts'
+import { createSpendService } from './spend/service.ts'
 import { checkoutRoutes } from './stripe/checkout/routes.ts'
 import { createCheckoutService } from './stripe/checkout/service.ts'
 import { createStripeClient } from './stripe/client.ts'
@@ -27,6 +40,7 @@ import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
 
+export { alertJobs, evaluateTouched } from './alerts/jobs.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
@@ -87,11 +101,42 @@ export function openStripe(
   }
 }
 
+export type Alerts = ReturnType<typeof openAlerts>
+
+interface AlertsDependencies extends Omit<OutlookDependencies, 'atDoor'> {
+  postgres: Postgres
+  redis: Redis
+  shards: number
+  meters: OutlookDependencies['meters'] & Pick<MetersService, 'parts'>
+  invoices: Pick<Invoices, 'estimate'>
+}
+
+/** What organizations see of the period that is open, and what they are told of it. */
+export function openAlerts(dependencies: AlertsDependencies) {
+  const { postgres, redis, shards, subscriptions, meters, invoices, clock } = dependencies
+  const { estimate } = invoices
+  const outlook = createOutlookService({
+    ...dependencies,
+    atDoor: createQuotas({ redis, shards }).read,
+  })
+  const touched = createTouched(redis)
+  const openPeriod = async (id: string) => (await subscriptions.current(id)).period
+  return {
+    touched,
+    evaluate: createEvaluationService({ postgres, outlook, estimate }).evaluate,
+    alerts: createAlertsService({ postgres, meters, outlook, touch: touched.mark, clock }),
+    summary: createSummaryService({ outlook, estimate }),
+    spend: createSpendService({ postgres, estimate }),
+    parts: createSpendPartsService({ postgres, openPeriod, estimate, questionOf, parts: meters.parts }),
+  }
+}
+
 interface BillingOptions {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  alerts: Alerts
   completeThrough: (organizationId: string) => Promise<Date>
   /** Undefined where nobody pays through Stripe. */
   stripe: StripeProvider | undefined
@@ -110,6 +155,9 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })
+  await app.register(outlookRoutes, options.alerts)
+  await app.register(alertRoutes, options.alerts)
+  await app.register(spendRoutes, options.alerts)
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,

@@ -12,7 +12,10 @@ export const ACCOUNT_MADE = 'identity.account_made'
 export const NEW_DEVICE = 'identity.new_device'
 /** A person has a new password; the payload is `{ userId }`. */
 export const PASSWORD_CHANGED = 'identity.password_changed'
-/** A person is to be told something by mail; the payload is `{ userId, subject, paragraphs }`, plain text without a secret. */
+/**
+ * A person is to be told something by mail; the payload is `{ userId, subject, paragraphs }`, plain text without a secret. With
+ * `{ email, unlessOf }` in the place of `userId` it goes to an address, unless that is the one of a person who is told anyway.
+ */
 export const NOTICE = 'identity.notice'
 /** A person wants another address; the payload is `{ proofId }`. */
 export const EMAIL_CHANGE_REQUESTED = 'identity.email_change_requested'

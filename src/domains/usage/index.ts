@@ -6,7 +6,7 @@ import { createUsageJobs } from './jobs.ts'
 import { usageRoutes } from './routes.ts'
 import { createUsageService, type UsageDependencies } from './service.ts'
 
-export { createUsageDays } from './service.ts'
+export { createUsageDays, createUsageHours } from './service.ts'
 
 interface UsageOptions {
   config: Config
@@ -21,13 +21,13 @@ const usagePlugin: FastifyPluginAsync<UsageOptions> = async (app, { config, comp
 }
 export default usagePlugin
 
-type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters'>
+type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters' | 'onCounted'>
 
 /** What keeps the accounts: the counting of usage windows and their reconciliation. */
-export const usageJobsPlugin: FastifyPluginAsync<UsageJobsOptions> = async (app, { config, recountMeters }) => {
+export const usageJobsPlugin: FastifyPluginAsync<UsageJobsOptions> = async (app, { config, ...counting }) => {
   const { ingestRedis: redis, clickhouse, postgres, metrics, log } = app
   const { shards } = config.ingest
-  const usage = createUsageService({ redis, shards, clickhouse, postgres, metrics, recountMeters })
+  const usage = createUsageService({ redis, shards, clickhouse, postgres, metrics, ...counting })
   const jobs = createUsageJobs({ usage, redis, shards, metrics, log })
   app.addHook('onReady', async () => jobs.start())
   app.addHook('preClose', () => jobs.stop())

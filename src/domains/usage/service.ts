@@ -8,7 +8,7 @@ import { createRetention, keptFromMs } from '../projects/index.ts'
 import { reconcileMonth } from './reconcile.ts'
 import { countDays, type DirtyProject, groupByProject, HOUR_MS } from './recount.ts'
 import { createEraser } from './retention.ts'
-import { completeWindows, countedDays, writeDay } from './store.ts'
+import { completeWindows, countedDays, countedHours, writeDay } from './store.ts'
 
 export interface UsageDependencies {
   redis: Redis
@@ -18,6 +18,8 @@ export interface UsageDependencies {
   metrics: Metrics
   /** Counts what else is made of the days of a project. They stay marked until this has succeeded, too. */
   recountMeters: (project: ProjectScope, days: readonly { dayMs: number; revision: number }[]) => Promise<void>
+  /** Is told whose windows were written, before the marks are taken away: a fault leaves them, and all of it is done again. */
+  onCounted?: (organizationId: string) => Promise<void>
 }
 
 export type UsageService = ReturnType<typeof createUsageService>
@@ -38,7 +40,7 @@ const REST_AFTER_FAILURE_MS = 2000
  * repeats a count and never loses one, several processes may count at once, and counting twice changes nothing.
  */
 export function createUsageService(dependencies: UsageDependencies) {
-  const { redis, shards, clickhouse, postgres, metrics, recountMeters } = dependencies
+  const { redis, shards, clickhouse, postgres, metrics, recountMeters, onCounted } = dependencies
   const restsUntil = new Map<string, number>()
 
   async function recount(project: DirtyProject): Promise<void> {
@@ -55,6 +57,7 @@ export function createUsageService(dependencies: UsageDependencies) {
       for (const day of whole) changed += (await writeDay(tx, { organizationId, projectId, ...day })).length
       return changed
     })
+    await onCounted?.(organizationId)
     metrics.usageLate.inc(late)
     const restMs = Math.min(REST_MAX_MS, REST_FACTOR * (performance.now() - startedAt))
     restsUntil.set(projectId, performance.now() + restMs)
@@ -130,3 +133,9 @@ export const createUsageDays =
   ({ postgres }: { postgres: Postgres }) =>
   (organizationId: string, fromMs: number, toMs: number) =>
     postgres.withTenant(organizationId, (tx) => countedDays(tx, fromMs, toMs))
+
+/** Events of an organization by hour, of all its projects, by the usage windows. */
+export const createUsageHours =
+  ({ postgres }: { postgres: Postgres }) =>
+  (organizationId: string, from: Date, to: Date) =>
+    postgres.withTenant(organizationId, (tx) => countedHours(tx, from.getTime(), to.getTime()))

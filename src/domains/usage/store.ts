@@ -1,4 +1,4 @@
-import { and, gte, lt, sql } from 'drizzle-orm'
+import { and, gt, gte, lt, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../infra/postgres.ts'
 import { usageWindows } from './tables.ts'
 
@@ -90,6 +90,16 @@ export async function countedDays(tx: TenantTx, fromMs: number, toMs: number): P
     events: Number(numbers.events),
     revision: Number(numbers.revision),
   }))
+}
+
+/** Events of the organization in each hour that has any, of all its projects. */
+export async function countedHours(tx: TenantTx, fromMs: number, toMs: number) {
+  const rows = await tx
+    .select({ windowStart: usageWindows.windowStart, events: sql<string>`sum(${usageWindows.events})` })
+    .from(usageWindows)
+    .where(and(...within(fromMs, toMs), gt(usageWindows.events, 0)))
+    .groupBy(usageWindows.windowStart)
+  return rows.map(({ windowStart, events }) => ({ startMs: windowStart.getTime(), quantity: BigInt(events) }))
 }
 
 const ofProject = ({ organizationId, projectId }: { organizationId: string; projectId: string }) =>

@@ -43,10 +43,13 @@ export function createInvoicesService({ postgres, meters, plans, seller, graceMs
     })
   }
 
-  /** The first period that is not billed yet, and what its events have to be asked for. */
-  async function nextPeriod(tx: TenantTx, organizationId: string, asked: Date | undefined) {
-    const periods = await sources.listPeriods(tx, organizationId)
-    const period = periods.find(({ status }) => status !== 'invoiced')
+  /** The first period that is not billed yet, or a named one, and what its events have to be asked for. */
+  async function nextPeriod(tx: TenantTx, organizationId: string, asked: Date | undefined, periodId?: string) {
+    const all = await sources.listPeriods(tx, organizationId)
+    const isMeant = ({ id, status }: sources.PeriodRow) => status !== 'invoiced' && (!periodId || id === periodId)
+    const period = all.find(isMeant)
+    // A period that is over but not billed yet brings its events to its own invoice: none of them is late for a later one.
+    const periods = all.filter(({ id, status }) => status === 'invoiced' || id === period?.id)
     if (!period) throw noPeriod('Nothing is being used at the moment, so nothing will be billed.')
     const known = {
       periods,
@@ -87,6 +90,27 @@ export function createInvoicesService({ postgres, meters, plans, seller, graceMs
       const measurements = await gathering.measure(organizationId, period, measurement)
       const { subscriptionId } = period
       return buildInvoice(periodInput({ seller, subscriptionId, facts, measurements, measurement }))
+    },
+
+    /**
+     * What a period that is not billed yet comes to by what was received until now, and would come to with other quantities. Prices,
+     * charges and coupons are those of its invoice.
+     */
+    async estimate(organizationId: string, periodId: string) {
+      const { period, measurement, facts } = await postgres.withTenant(organizationId, (tx) =>
+        nextPeriod(tx, organizationId, undefined, periodId),
+      )
+      const measured = await gathering.measure(organizationId, period, measurement)
+      const { subscriptionId } = period
+      const comesTo = (quantityOf: (meterKey: string) => bigint | undefined) => {
+        const usages = measured.usages.map((usage) => {
+          const quantity = quantityOf(usage.meter) ?? usage.measured.quantity
+          return { ...usage, measured: { ...usage.measured, quantity } }
+        })
+        const measurements = { ...measured, usages }
+        return buildInvoice(periodInput({ seller, subscriptionId, facts, measurements, measurement }))
+      }
+      return { soFar: comesTo(() => undefined), comesTo }
     },
 
     /** A line that was measured from events, with the question that gives exactly these; throws 404 for any other. */

@@ -1,3 +1,4 @@
+import { Problem } from '../../../errors.ts'
 import type { ClickHouse } from '../../../infra/clickhouse.ts'
 import { formatDecimal, parseDecimal, roundDecimal } from '../money/decimal.ts'
 import type { Measure } from './measure.ts'
@@ -22,7 +23,7 @@ export interface MeasuredPart extends Measured {
 }
 
 const DAY_MS = 86_400_000
-/** How many days one statement measures at most: it has to end in time for a large organization on a busy machine, too. */
+/** How many days are measured at once where a whole span is too much. */
 const DAYS_PER_STATEMENT = 4
 
 /** What meters say of an organization, always from the events themselves. */
@@ -51,7 +52,13 @@ export function createMeasuring({ clickhouse }: { clickhouse: Pick<ClickHouse, '
   ): Promise<MeasuredPart[]> {
     const isApart = by.includes('hour') || by.includes('day')
     // Which values are different shows only when all of them are looked at together.
-    if (measure.aggregation === 'unique' && !isApart) return measureOnce(organizationId, measure, extent, by)
+    const isWhole = measure.aggregation === 'unique' && !isApart
+    try {
+      return await measureOnce(organizationId, measure, extent, by)
+    } catch (error) {
+      // Too much for one statement; in pieces it reads more, but each of them ends in time.
+      if (isWhole || !(error instanceof Problem) || error.code !== 'query.too_expensive') throw error
+    }
     const merged = new Map<string, MeasuredPart>()
     for (const piece of piecesOf(extent)) {
       for (const part of await measureOnce(organizationId, measure, piece, by)) {

@@ -43,6 +43,13 @@ export type MailFact = Pick<Fact, 'id' | 'kind' | 'payload'>
 const LINKS_PER_HOUR_MAX = 5
 const HOUR_MS = 3_600_000
 
+interface NoticePayload {
+  email?: string
+  unlessOf?: string[]
+  subject: string
+  paragraphs: string[]
+}
+
 interface Dependencies {
   postgres: Postgres
   mailTokens: MailTokens
@@ -144,10 +151,15 @@ export function createMailsService({ postgres, mailTokens, publicUrl, providerNa
     return render(invitation.email, invitationMail(found, linkTo('accept-invitation', invitation)))
   }
 
-  /** What another domain has to tell a person. */
+  /** What another domain has to tell a person, or whoever reads an address. */
   async function notice(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const { email, unlessOf = [], subject, paragraphs } = payload as unknown as NoticePayload
+    if (email !== undefined) {
+      const owner = await findUserByEmail(tx, email)
+      if (owner && unlessOf.includes(owner.id)) return undefined
+      return render(email, { subject, before: ['Hello,', ...paragraphs], after: [] })
+    }
     const user = await findUser(tx, String(payload.userId))
-    const { subject, paragraphs } = payload as { subject: string; paragraphs: string[] }
     return user && render(user.email, { subject, before: [GREETING(user.name), ...paragraphs], after: [] })
   }
 
