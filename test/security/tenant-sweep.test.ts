@@ -250,7 +250,7 @@ t.test('A13: nothing of another tenant answers differently from what does not ex
   t.comment(`${count} probes, ${leaks.length} leaks, ${JSON.stringify(statuses)}`)
   t.same(leaks, [])
   t.ok(count >= PROBES_MIN, `${count} probes, which are at least ${PROBES_MIN}`)
-  t.ok((statuses[404] ?? 0) > count / 2, 'most are answered as absent')
+  t.ok((statuses[404] ?? 0) > count / 3, 'many are answered as absent, and not for the want of a permission')
 })
 
 t.test('the sweep finds a route of the server that forgets whose project it is', async (t) => {
