@@ -8,11 +8,15 @@ import billing, {
   createCatalogService,
   createMetersService,
   createSubscriptionsService,
+  openQuotas,
+  quotaJobs,
   type SubscriptionsService,
   subscriptionJobs,
 } from './domains/billing/index.ts'
 import events, {
+  createKnownQuotas,
   createProgress,
+  type Enricher,
   eraseEvents,
   type Outcomes,
   openEnricher,
@@ -32,9 +36,15 @@ import organizations, {
   createOrganizationsService,
   FREEZE_CHANGED,
   KEYS_SWITCHED,
+  type OrganizationsService,
   organizationJobs,
 } from './domains/organizations/index.ts'
-import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
+import projects, {
+  createProjectsService,
+  KEY_REVOKED,
+  PROJECT_CHANGED,
+  type ProjectsService,
+} from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { usageJobsPlugin } from './domains/usage/index.ts'
@@ -91,7 +101,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   await app.register(security, config.http)
   await app.register(websocket, { options: WEBSOCKET_OPTIONS })
   await app.register(openapi, config.http)
-  const pressure = openPressure(app, config)
+  const knownQuotas = createKnownQuotas(app)
+  const pressure = openPressure(app, config, knownQuotas)
   await app.register(health, {
     metricsToken: config.http.metricsToken,
     checks: {
@@ -106,16 +117,33 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
 
   const outcomes = openOutcomes(app, config)
   const catalog = createCatalogService(app)
+  const enricher = openEnricher(app, { warms: config.roles.includes('api') })
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
+  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
+  const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
+  const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     await app.register(usageJobsPlugin, { config })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
+    // Held events were held against the tracking plan when they came.
+    const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
+    const door = openReplayDoor(app, config, rules)
+    await app.register(quotaJobs, { config, service: quotas, door })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, { catalog, subscriptions })
+  const services = { catalog, subscriptions, enricher, organizationsService, projectsService }
+  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
+}
+
+interface Services {
+  catalog: CatalogService
+  subscriptions: SubscriptionsService
+  enricher: Enricher
+  organizationsService: OrganizationsService
+  projectsService: ProjectsService
 }
 
 async function registerApi(
@@ -123,15 +151,12 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions }: { catalog: CatalogService; subscriptions: SubscriptionsService },
+  { catalog, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
-  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
-  const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
-  const enricher = openEnricher(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))

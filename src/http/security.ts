@@ -94,22 +94,37 @@ function keyGenerator(request: FastifyRequest): string {
 function restateRateLimit(reply: FastifyReply): void {
   const limit = reply.getHeader('ratelimit-limit')
   if (limit === undefined) return
-  setRateLimit(
-    reply,
-    { policy: 'requests', quota: Number(limit), windowSeconds: 60 },
-    Number(reply.getHeader('ratelimit-remaining')),
-    Number(reply.getHeader('ratelimit-reset')),
-  )
+  setRateLimits(reply, [
+    {
+      policy: 'requests',
+      quota: Number(limit),
+      windowSeconds: 60,
+      remaining: Number(reply.getHeader('ratelimit-remaining')),
+      resetSeconds: Number(reply.getHeader('ratelimit-reset')),
+    },
+  ])
   for (const name of ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']) reply.removeHeader(name)
 }
 
-/** Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
-export function setRateLimit(
-  reply: FastifyReply,
-  limit: { policy: string; quota: number; windowSeconds: number },
-  remaining: number,
-  resetSeconds: number,
-): void {
-  reply.header('ratelimit-policy', `"${limit.policy}";q=${limit.quota};w=${limit.windowSeconds}`)
-  reply.header('ratelimit', `"${limit.policy}";r=${Math.max(0, remaining)};t=${resetSeconds}`)
+/** A limit that holds for a request, and how much of it is left until it begins anew. */
+export interface RateLimit {
+  policy: string
+  quota: number
+  windowSeconds: number
+  remaining: number
+  resetSeconds: number
 }
+
+/** Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
+export function setRateLimits(reply: FastifyReply, limits: readonly RateLimit[]): void {
+  for (const [name, value] of Object.entries(rateLimitHeaders(limits))) reply.header(name, value)
+}
+
+export const rateLimitHeaders = (limits: readonly RateLimit[]): Record<string, string> => ({
+  'ratelimit-policy': limits
+    .map(({ policy, quota, windowSeconds }) => `"${policy}";q=${quota};w=${windowSeconds}`)
+    .join(', '),
+  ratelimit: limits
+    .map(({ policy, remaining, resetSeconds }) => `"${policy}";r=${Math.max(0, remaining)};t=${resetSeconds}`)
+    .join(', '),
+})

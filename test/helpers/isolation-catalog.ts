@@ -38,6 +38,7 @@ export const APPEND_ONLY_TABLES = [
   'credit_notes',
   'payments',
   'credit_entries',
+  'quota_transitions',
 ]
 
 /** Tables whose rows change and are never deleted, except with their organization. */

@@ -1,18 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
+import { createIssuingService } from './invoices/issuing/service.ts'
+import { createInvoicesService } from './invoices/service.ts'
+import { createSettlingService } from './invoices/settling/service.ts'
+import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
 export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
-import { createIssuingService } from './invoices/issuing/service.ts'
-import { createInvoicesService } from './invoices/service.ts'
-import { createSettlingService } from './invoices/settling/service.ts'
-import { createVerifyingService } from './invoices/verifying/service.ts'
-
-export { createMetersService, type MetersService } from './meters/service.ts'
+export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
 export {

@@ -12,6 +12,8 @@ export const ACCOUNT_MADE = 'identity.account_made'
 export const NEW_DEVICE = 'identity.new_device'
 /** A person has a new password; the payload is `{ userId }`. */
 export const PASSWORD_CHANGED = 'identity.password_changed'
+/** A person is to be told something by mail; the payload is `{ userId, subject, paragraphs }`, plain text without a secret. */
+export const NOTICE = 'identity.notice'
 /** A person wants another address; the payload is `{ proofId }`. */
 export const EMAIL_CHANGE_REQUESTED = 'identity.email_change_requested'
 /** A person has another address; the payload is `{ userId, email }` with the address before. */

@@ -33,7 +33,7 @@ import { createSessionsService } from './sessions/service.ts'
 import { createSignInLog } from './sign-in-log.ts'
 import { createTokens } from './tokens.ts'
 
-export { SESSIONS_ENDED } from './fact-kinds.ts'
+export { NOTICE, SESSIONS_ENDED } from './fact-kinds.ts'
 export { identityJobs } from './jobs.ts'
 export { createOperatorsService } from './operators/service.ts'
 export { hashPassword } from './passwords.ts'

@@ -9,6 +9,7 @@ import {
   EMAIL_CHANGE_REQUESTED,
   EMAIL_CHANGED,
   NEW_DEVICE,
+  NOTICE,
   PASSWORD_CHANGED,
   PASSWORD_RESET_REQUESTED,
   REFRESH_TOKEN_REUSED,
@@ -20,6 +21,7 @@ import { findUser, findUserByEmail } from '../store.ts'
 import * as notices from './notices.ts'
 import {
   addressTakenMail,
+  GREETING,
   invitationMail,
   passwordResetMail,
   render,
@@ -126,6 +128,13 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     return render(invitation.email, invitationMail(found, linkTo('accept-invitation', invitation)))
   }
 
+  /** What another domain has to tell a person. */
+  async function notice(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    const { subject, paragraphs } = payload as { subject: string; paragraphs: string[] }
+    return user && render(user.email, { subject, before: [GREETING(user.name), ...paragraphs], after: [] })
+  }
+
   const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {
     [REGISTRATION_REQUESTED]: registration,
     [PASSWORD_RESET_REQUESTED]: passwordReset,
@@ -136,6 +145,7 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     [ACCOUNT_MADE]: welcome,
     [NEW_DEVICE]: newDevice,
     [INVITED]: invitation,
+    [NOTICE]: notice,
   }
 
   return {
