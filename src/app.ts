@@ -7,7 +7,9 @@ import billing, {
   type CatalogService,
   createCatalogService,
   createMetersService,
+  createMeterWindows,
   createSubscriptionsService,
+  meterJobs,
   openQuotas,
   quotaJobs,
   type SubscriptionsService,
@@ -47,7 +49,7 @@ import projects, {
 } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -124,7 +126,13 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    await app.register(usageJobsPlugin, { config })
+    const windows = createMeterWindows({
+      postgres: app.postgres,
+      clickhouse: app.clickhouse,
+      usageDays: createUsageDays(app),
+    })
+    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
     // Held events were held against the tracking plan when they came.
@@ -151,7 +159,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, enricher, organizationsService, projectsService }: Services,
+  { catalog, subscriptions, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -181,7 +189,7 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, meters: createMetersService(app) })
+    await scope.register(billing, { catalog, subscriptions, meters: createMetersService(app) })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

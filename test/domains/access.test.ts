@@ -50,8 +50,8 @@ const ORGANIZATION = '/v1/organizations/:organizationId'
 /** Only people belong to an organization: a key and the start page are refused in every one alike. */
 const MEMBERS = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, 404, 403, 401]
 const MANAGERS = (status = 200) => [401, 403, 403, 403, 403, status, status, 403, 403, 403, 403, 404, 403, 401]
-/** What the organization pays for, which is not everybody's business. */
-const PAYERS = (status = 200) => MANAGERS(status).with(COLUMNS.indexOf('analyst'), status)
+const BILLING_READERS = MANAGERS().with(COLUMNS.indexOf('analyst'), 200)
+const SUBSCRIPTION = `${ORGANIZATION}/subscription`
 const PROJECT = '/v1/projects/:projectId'
 const PLAN = `${PROJECT}/tracking-plan`
 const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
@@ -268,12 +268,15 @@ const TABLE: Record<string, Row> = {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
-  [`GET ${ORGANIZATION}/meters`]: { answers: PAYERS() },
+  [`GET ${ORGANIZATION}/meters`]: { answers: BILLING_READERS },
   [`POST ${ORGANIZATION}/meters`]: {
     answers: MANAGERS(409),
     request: async () => ({ payload: { key: 'events', name: 'Taken', aggregation: 'count' } }),
   },
-  [`GET ${ORGANIZATION}/meters/:meterKey`]: { answers: PAYERS(), request: async () => ({ url: meterUrl('events') }) },
+  [`GET ${ORGANIZATION}/meters/:meterKey`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ url: meterUrl('events') }),
+  },
   [`POST ${ORGANIZATION}/meters/:meterKey/versions`]: {
     answers: MANAGERS(409),
     request: async () => ({
@@ -282,12 +285,33 @@ const TABLE: Record<string, Row> = {
     }),
   },
   [`POST ${ORGANIZATION}/meters/preview`]: {
-    answers: PAYERS(),
+    answers: BILLING_READERS,
     request: async () => ({ payload: { name: 'Tried', aggregation: 'count' } }),
   },
   [`POST ${ORGANIZATION}/leave`]: { answers: MEMBERS(204), endsSession: true },
   'GET /v1/plans': { answers: EVERYBODY },
   'GET /v1/plans/:planKey': { answers: EVERYBODY, request: async () => ({ url: '/v1/plans/free' }) },
+  [`GET ${ORGANIZATION}/billing`]: { answers: BILLING_READERS },
+  [`PATCH ${ORGANIZATION}/billing`]: { answers: MANAGERS(), request: async () => ({ payload: { name: 'Billed' } }) },
+  [`POST ${ORGANIZATION}/billing/coupons`]: {
+    answers: MANAGERS(404),
+    request: async () => ({ payload: { code: 'NOBODYS' }, remoteAddress: newAddress() }),
+  },
+  [`GET ${SUBSCRIPTION}`]: { answers: BILLING_READERS },
+  [`GET ${SUBSCRIPTION}/change-preview`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ ...(await subscribed('active', false)), query: { planKey: 'pro' } }),
+  },
+  // What is agreed with each customer is nothing that a customer can choose.
+  [`POST ${SUBSCRIPTION}/change`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { planKey: 'enterprise' } }),
+  },
+  [`POST ${SUBSCRIPTION}/withdraw`]: { answers: MANAGERS(409) },
+  [`POST ${SUBSCRIPTION}/cancel`]: { answers: MANAGERS(), request: () => subscribed('active', false) },
+  [`POST ${SUBSCRIPTION}/reactivate`]: { answers: MANAGERS(), request: () => subscribed('active', true) },
+  [`POST ${SUBSCRIPTION}/pause`]: { answers: MANAGERS(), request: () => subscribed('active', false) },
+  [`POST ${SUBSCRIPTION}/resume`]: { answers: MANAGERS(), request: () => subscribed('paused', false) },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
   // An image, whatever becomes of the event.
   'GET /v1/pixel/:call': { answers: EVERYBODY },
@@ -394,6 +418,14 @@ async function anInvitation(): Promise<string> {
   return `${url}/${made.json().id}`
 }
 
+/** Nothing more for the request: what it is about is brought into a state, whoever asks. */
+async function subscribed(status: string, cancels: boolean) {
+  await app.postgres.withTenant(alpha.organizationId, (tx) =>
+    tx.execute(sql`update subscriptions set status = ${status}, cancel_at_period_end = ${cancels}`),
+  )
+  return {}
+}
+
 /** The address of a role that is there to be changed. */
 async function aRole() {
   const [owner, url] = [sessionOf(app, alpha.userId), `/v1/organizations/${alpha.organizationId}/roles`]
@@ -495,7 +527,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

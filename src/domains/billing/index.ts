@@ -1,17 +1,28 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { accountRoutes } from './accounts/routes.ts'
+import { createAccountsService } from './accounts/service.ts'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
+import { couponRoutes } from './coupons/routes.ts'
+import { createCouponsService } from './coupons/service.ts'
 import { createIssuingService } from './invoices/issuing/service.ts'
 import { createInvoicesService } from './invoices/service.ts'
 import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
+import { createChangesService } from './subscriptions/changes/service.ts'
+import { subscriptionRoutes } from './subscriptions/routes.ts'
+import type { SubscriptionsService } from './subscriptions/service.ts'
 
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
+export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
 export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
+export { meterJobs } from './meters/windows/jobs.ts'
+export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
+export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
 export {
@@ -35,9 +46,24 @@ export function openInvoices(dependencies: InvoicesDependencies) {
   }
 }
 
-/** What there is to subscribe to and what it costs. */
-const billingPlugin: FastifyPluginAsync<{ catalog: CatalogService; meters: MetersService }> = async (app, options) => {
-  await app.register(catalogRoutes, options)
-  await app.register(meterRoutes, options)
+interface BillingOptions {
+  catalog: CatalogService
+  subscriptions: SubscriptionsService
+  meters: MetersService
+}
+
+/** What there is to subscribe to and what it costs, and what each organization is on. */
+const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, subscriptions, meters }) => {
+  await app.register(catalogRoutes, { catalog })
+  await app.register(meterRoutes, { meters })
+  await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
+  const coupons = createCouponsService(app)
+  const accounts = createAccountsService({
+    postgres: app.postgres,
+    ensure: subscriptions.current,
+    couponsOf: coupons.listFor,
+  })
+  await app.register(accountRoutes, { accounts })
+  await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
 }
 export default billingPlugin

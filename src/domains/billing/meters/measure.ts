@@ -69,3 +69,12 @@ function checked(field: Field | string, at: string, faults: FieldError[]): Group
   faults.push({ path: at, message: typeof field === 'string' ? field : 'is a time, which tells every event apart' })
   return undefined
 }
+
+/** The measure of a stored meter, which was checked before it was stored. */
+export function measureOf({ aggregation, property, events, filters, groupBy, name }: Meter): Measure {
+  const faults: FieldError[] = []
+  const given = { name, aggregation, filters, groupBy, ...(property && { property }), ...(events && { events }) }
+  const measure = readMeasure(given as MeterDefinition, faults)
+  if (faults.length > 0) throw new Error(`a stored meter cannot be read: ${faults.map(({ path }) => path).join(', ')}`)
+  return measure
+}

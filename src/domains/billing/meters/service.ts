@@ -5,7 +5,7 @@ import type { ClickHouse } from '../../../infra/clickhouse.ts'
 import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
 import { record } from '../../audit/index.ts'
 import { meterChanged, meterExists, meterNotFound, tooManyMeters } from '../errors.ts'
-import { EVENTS_METER, type Measure, readMeasure } from './measure.ts'
+import { EVENTS_METER, measureOf, readMeasure } from './measure.ts'
 import { createMeasuring, type Measured, type MeasuredPart, quantityOf } from './measuring.ts'
 import type { Dimension, Extent } from './queries.ts'
 import type { Meter, MeterDefinition, MeterInput, MeterVersionInput, PreviewAnswer, PreviewInput } from './schemas.ts'
@@ -51,14 +51,14 @@ export function createMetersService({ postgres, clickhouse, clock = () => new Da
   const find = async (organizationId: string, key: string, which: Which = {}): Promise<Meter> => {
     if (key === EVENTS_METER.key) return (which.version ?? 1) === 1 ? EVENTS_METER : missing()
     const row = await postgres.withTenant(organizationId, (tx) => store.findVersion(tx, key, which))
-    return row ? toMeter(row) : missing()
+    return row ? store.toMeter(row) : missing()
   }
   const measuring = createMeasuring({ clickhouse })
 
   return {
     listMeters: async (organizationId: string): Promise<Meter[]> => [
       EVENTS_METER,
-      ...(await postgres.withTenant(organizationId, store.listNewest)).map(toMeter),
+      ...(await postgres.withTenant(organizationId, store.listNewest)).map(store.toMeter),
     ],
 
     /** The newest version of a meter, a named one, or the one that was the newest at a time. */
@@ -141,17 +141,8 @@ export function createMetersService({ postgres, clickhouse, clock = () => new Da
       ...(before && { before: { ...before.definition, version: before.version } }),
       after: { ...row.definition, version: row.version },
     })
-    return toMeter(stored)
+    return store.toMeter(stored)
   }
-}
-
-/** The measure of a stored meter, which was checked before it was stored. */
-function measureOf({ aggregation, property, events, filters, groupBy, name }: Meter): Measure {
-  const faults: FieldError[] = []
-  const given = { name, aggregation, filters, groupBy, ...(property && { property }), ...(events && { events }) }
-  const measure = readMeasure(given as MeterDefinition, faults)
-  if (faults.length > 0) throw new Error(`a stored meter cannot be read: ${faults.map(({ path }) => path).join(', ')}`)
-  return measure
 }
 
 const extentOf = ({
@@ -182,21 +173,6 @@ function refuseFaults(definition: MeterDefinition) {
   const [fault] = errors
   if (fault) throw invalidRequest(`${fault.path} ${fault.message}.`, { errors })
   return measure
-}
-
-/** Definitions are checked before they are stored and never change afterwards. */
-function toMeter({ key, version, definition, createdAt }: store.MeterRow): Meter {
-  const {
-    name,
-    unit = null,
-    aggregation,
-    property = null,
-    events = null,
-    filters = [],
-    groupBy = [],
-  } = definition as unknown as MeterDefinition
-  const whole = { name, unit, aggregation, property, events, filters, groupBy }
-  return { key, version, builtIn: false, ...whole, createdAt: createdAt.toISOString() }
 }
 
 function userOf({ principal }: Acting): string {

@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, lte, sql } from 'drizzle-orm'
 import type { TenantTx } from '../../../infra/postgres.ts'
+import type { Meter, MeterDefinition } from './schemas.ts'
 import { meters } from './tables.ts'
 
 export type MeterRow = typeof meters.$inferSelect
@@ -37,4 +38,19 @@ export async function countKeys(tx: TenantTx): Promise<number> {
 export async function insertVersion(tx: TenantTx, row: MeterRow): Promise<boolean> {
   const rows = await tx.insert(meters).values(row).onConflictDoNothing().returning({ key: meters.key })
   return rows.length > 0
+}
+
+/** Definitions are checked before they are stored and never change afterwards. */
+export function toMeter({ key, version, definition, createdAt }: MeterRow): Meter {
+  const {
+    name,
+    unit = null,
+    aggregation,
+    property = null,
+    events = null,
+    filters = [],
+    groupBy = [],
+  } = definition as unknown as MeterDefinition
+  const whole = { name, unit, aggregation, property, events, filters, groupBy }
+  return { key, version, builtIn: false, ...whole, createdAt: createdAt.toISOString() }
 }

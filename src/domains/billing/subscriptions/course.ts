@@ -54,6 +54,18 @@ export function courseOf({ live, latest, tried, ...standing }: Standing, now: Da
   return course
 }
 
+/** The same course, at its beginning: what happens to it from here on leaves the other alone. */
+export const copyOf = (course: Course): Course => ({
+  ...course,
+  subscription: { ...course.subscription },
+  period: course.period && { ...course.period },
+  tried: [...course.tried],
+  canceled: [],
+  ended: [],
+  phases: [],
+  charges: [],
+})
+
 type Beginning = Pick<Course, 'organizationId' | 'timeZone' | 'fallback'>
 
 function newSubscription({ organizationId, timeZone, fallback }: Beginning, at: Date, after: string): Subscription {

@@ -6,7 +6,7 @@ import { record } from '../../audit/index.ts'
 import type { Plan } from '../catalog/schemas.ts'
 import { findVersion } from '../catalog/store.ts'
 import { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from '../fact-kinds.ts'
-import { type Course, courseOf, type Standing } from './course.ts'
+import { type Course, copyOf, courseOf, type Standing } from './course.ts'
 import { wholeSecond } from './period-clock.ts'
 import type { Agreed } from './plan-reference.ts'
 import { createPlanShelf } from './plan-shelf.ts'
@@ -111,15 +111,19 @@ export function createSubscriptionsService({
   }
 
   /** What is there, and what the time has made of it meanwhile where no process has come to it yet. */
-  async function currentCourse(organizationId: string): Promise<Course> {
+  async function currentCourse(organizationId: string): Promise<{ course: Course; now: Date }> {
     const fallback = await prepare(organizationId)
     const standing = await postgres.withTenant(organizationId, async (tx) => {
       const account = await store.findAccount(tx, organizationId)
       return account && readStanding(tx, account, fallback)
     })
     const isDue = standing?.latest?.status === 'open' && standing.latest.endsAt <= clock()
-    if (standing?.live && !isDue) return courseOf(standing, clock())
-    return act(organizationId, { by: 'system', change: () => {} })
+    if (standing?.live && !isDue) {
+      const now = timeOf(standing, clock())
+      return { course: courseOf(standing, now), now }
+    }
+    const course = await act(organizationId, { by: 'system', change: () => {} })
+    return { course: copyOf(course), now: wholeSecond(clock()) }
   }
 
   return {
@@ -139,14 +143,14 @@ export function createSubscriptionsService({
 
     /** What an organization is on now. One that is older than subscriptions gets its own. */
     async current(organizationId: string): Promise<Current> {
-      const { subscription, agreed, pending, period } = await currentCourse(organizationId)
+      const { subscription, agreed, pending, period } = (await currentCourse(organizationId)).course
       const { plan } = agreed
       return { subscription, plan, pending: pending?.plan ?? null, period: period && { ...period, plan } }
     },
 
     /** What the door counts and refuses by, now and in the period that follows. */
     async quotaPolicyOf(organizationId: string): Promise<QuotaPolicy> {
-      const course = await currentCourse(organizationId)
+      const { course } = await currentCourse(organizationId)
       const account = await postgres.withTenant(organizationId, (tx) => store.findAccount(tx, organizationId))
       const after = course.period && copyOf(course)
       if (after?.period) roll(after, after.period.endsAt)
@@ -192,18 +196,6 @@ function timeOf({ latest, live }: Standing, now: Date): Date {
   ]
   return new Date(Math.max(...times.map((time) => (time ? time.getTime() : 0))))
 }
-
-/** A course that can go on by itself. */
-const copyOf = (course: Course): Course => ({
-  ...course,
-  subscription: { ...course.subscription },
-  period: course.period && { ...course.period },
-  tried: [...course.tried],
-  canceled: [],
-  ended: [],
-  phases: [],
-  charges: [],
-})
 
 /** Writes down everything that a course has come to, with the facts that others wait for. */
 async function write(
