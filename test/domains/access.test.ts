@@ -205,6 +205,11 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { reason: 'the matrix' } }),
   },
   'POST /v1/admin/organizations/:organizationId/unfreeze': { answers: NOBODY },
+  'POST /v1/admin/organizations/:organizationId/backtest': {
+    answers: NOBODY,
+    request: async () => ({ payload: { planKey: 'pro' } }),
+  },
+  'POST /v1/admin/plans/backtest': { answers: NOBODY, request: async () => ({ payload: { planKey: 'pro' } }) },
   'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
   [`GET ${ORGANIZATION}/roles`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/roles`]: {
@@ -267,6 +272,10 @@ const TABLE: Record<string, Row> = {
   [`POST ${ORGANIZATION}/projects`]: {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
+  },
+  [`POST ${ORGANIZATION}/billing/backtest`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ payload: { planKey: 'pro' } }),
   },
   [`GET ${ORGANIZATION}/meters`]: { answers: BILLING_READERS },
   [`POST ${ORGANIZATION}/meters`]: {

@@ -1,6 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
+import { backtestRoutes } from './backtest/routes.ts'
+import { createBacktestService } from './backtest/service.ts'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
@@ -15,6 +17,7 @@ import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
 
+export { createBacktestService } from './backtest/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
@@ -64,6 +67,8 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog,
     couponsOf: coupons.listFor,
   })
   await app.register(accountRoutes, { accounts })
+  const backtests = createBacktestService({ postgres: app.postgres, meters, plans: catalog })
+  await app.register(backtestRoutes, { backtests, catalog })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
 }
 export default billingPlugin

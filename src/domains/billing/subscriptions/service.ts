@@ -34,6 +34,8 @@ export interface Act {
   /** As `noun.verb`; without it nothing is written down but what the time has done. */
   action?: string
   change: (course: Course, now: Date) => void
+  /** Why an operator did it, as the members of the organization read it. */
+  reason?: string
   /** When it happens; now, unless a test or a job says so. */
   now?: Date
 }
@@ -92,7 +94,7 @@ export function createSubscriptionsService({
   }
 
   /** Changes the subscription of an organization, one change after the other. */
-  async function act(organizationId: string, { by, action, change, now }: Act): Promise<Course> {
+  async function act(organizationId: string, { by, action, change, reason, now }: Act): Promise<Course> {
     for (;;) {
       const fallback = await prepare(organizationId)
       const done = await postgres.withTenant(organizationId, async (tx) => {
@@ -103,7 +105,7 @@ export function createSubscriptionsService({
         const course = courseOf(standing, at)
         roll(course, at)
         change(course, at)
-        await write(tx, course, standing, { by, action })
+        await write(tx, course, standing, { by, action, reason })
         return course
       })
       if (done) return done
@@ -202,7 +204,7 @@ async function write(
   tx: TenantTx | SystemTx,
   course: Course,
   standing: Standing,
-  { by, action }: Pick<Act, 'by' | 'action'>,
+  { by, action, reason }: Pick<Act, 'by' | 'action'> & { reason?: string | undefined },
 ): Promise<void> {
   const { organizationId, canceled, ended, phases, charges, period } = course
   const isChanged = canceled.length > 0 || phases.length > 0 || action !== undefined
@@ -222,7 +224,7 @@ async function write(
   const payload = { subscriptionId, status, planKey }
   if (isChanged) await append(tx, { organizationId, kind: SUBSCRIPTION_CHANGED, payload })
   await append(tx, { organizationId, kind: QUOTA_POLICY_CHANGED, payload: {} })
-  if (isChanged && standing.live) await writeEntry(tx, course, standing.live.subscription, { by, action })
+  if (isChanged && standing.live) await writeEntry(tx, course, standing.live.subscription, { by, action, reason })
 }
 
 /** What the time has done by itself is written down, too, as long as it changed what the organization is on. */
@@ -230,10 +232,11 @@ async function writeEntry(
   tx: TenantTx | SystemTx,
   { organizationId, subscription }: Course,
   before: Subscription,
-  { by, action = 'subscription.rolled' }: Pick<Act, 'by' | 'action'>,
+  { by, action = 'subscription.rolled', reason }: Pick<Act, 'by' | 'action'> & { reason?: string | undefined },
 ): Promise<void> {
   const target = { kind: 'subscription', id: subscription.id }
-  await record(tx, { organizationId, by, action, target, before: factsOf(before), after: factsOf(subscription) })
+  const after = { ...factsOf(subscription), ...(reason !== undefined && { reason }) }
+  await record(tx, { organizationId, by, action, target, before: factsOf(before), after })
 }
 
 const factsOf = ({ id, status, planKey, planVersion, isCustom, pending, cancelAtPeriodEnd }: Subscription) => ({

@@ -11,7 +11,10 @@ export type ChangesService = ReturnType<typeof createChangesService>
 
 interface Dependencies {
   subscriptions: {
-    act: (organizationId: string, act: { by: Acting; action: string; change: Change }) => Promise<Course>
+    act: (
+      organizationId: string,
+      act: { by: Acting; action: string; change: Change; reason?: string },
+    ) => Promise<Course>
     currentCourse: (organizationId: string) => Promise<{ course: Course; now: Date }>
   }
   catalog: {
@@ -32,8 +35,10 @@ export interface Assignment {
 
 /** What members and the operator decide about the subscription of an organization. */
 export function createChangesService({ subscriptions, catalog }: Dependencies) {
-  const act = (action: string, change: Change) => async (organizationId: string, by: Acting) =>
-    toSubscription(await subscriptions.act(organizationId, { by, action: `subscription.${action}`, change }))
+  const act = (action: string, change: Change) => async (organizationId: string, by: Acting, reason?: string) => {
+    const done = { by, action: `subscription.${action}`, change, ...(reason !== undefined && { reason }) }
+    return toSubscription(await subscriptions.act(organizationId, done))
+  }
 
   /** A plan that everybody may choose. */
   async function offer(planKey: string): Promise<Agreed> {
@@ -85,11 +90,11 @@ export function createChangesService({ subscriptions, catalog }: Dependencies) {
     closeNow: act('closed', decisions.closeNow),
 
     /** Puts an organization on any version of any plan, for an operator; by the rules of every change. */
-    async assignPlan(organizationId: string, { planKey, version, isCustom }: Assignment, by: Acting) {
+    async assignPlan(organizationId: string, { planKey, version, isCustom }: Assignment, by: Acting, reason?: string) {
       const plan = isCustom
         ? await catalog.customPlan(organizationId, planKey, version)
         : await catalog.planVersion(planKey, version)
-      return act('plan_assigned', changeTo({ plan, isCustom }))(organizationId, by)
+      return act('plan_assigned', changeTo({ plan, isCustom }))(organizationId, by, reason)
     },
   }
 }
