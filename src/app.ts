@@ -6,6 +6,7 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createLimitsService,
   createMetersService,
   createMeterWindows,
   createSubscriptionsService,
@@ -161,6 +162,7 @@ async function registerApi(
   outcomes: Outcomes,
   { catalog, subscriptions, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
+  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
@@ -193,9 +195,10 @@ async function registerApi(
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
+      roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService })
+    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

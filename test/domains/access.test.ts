@@ -210,6 +210,29 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { planKey: 'pro' } }),
   },
   'POST /v1/admin/plans/backtest': { answers: NOBODY, request: async () => ({ payload: { planKey: 'pro' } }) },
+  'POST /v1/admin/organizations/:organizationId/plans': { answers: NOBODY, request: async () => ({ payload: {} }) },
+  'POST /v1/admin/organizations/:organizationId/plan': {
+    answers: NOBODY,
+    request: async () => ({ payload: { planKey: 'pro', isCustom: false, reason: 'the matrix' } }),
+  },
+  'POST /v1/admin/organizations/:organizationId/close-subscription': {
+    answers: NOBODY,
+    request: async () => ({ payload: { reason: 'the matrix' } }),
+  },
+  'GET /v1/admin/plans/:planKey': { answers: NOBODY, request: async () => ({ url: '/v1/admin/plans/pro' }) },
+  'PATCH /v1/admin/plans/:planKey': {
+    answers: NOBODY,
+    request: async () => ({ url: '/v1/admin/plans/pro', payload: { offered: true } }),
+  },
+  'POST /v1/admin/plans/:planKey/versions': {
+    answers: NOBODY,
+    request: async () => ({ url: '/v1/admin/plans/pro/versions', payload: {} }),
+  },
+  'PATCH /v1/admin/organizations/:organizationId/billing': {
+    answers: NOBODY,
+    request: async () => ({ payload: { taxBasisPoints: 1900, reason: 'the matrix' } }),
+  },
+  'POST /v1/admin/coupons': { answers: NOBODY, request: async () => ({ payload: {} }) },
   'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
   [`GET ${ORGANIZATION}/roles`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/roles`]: {

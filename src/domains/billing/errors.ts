@@ -27,3 +27,4 @@ export const creditNoteTooLarge = defineProblem('billing.credit_note_too_large',
 export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The credit cannot be changed like this')
 export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')
 export const noPeriod = defineProblem('billing.no_period', 409, 'There is no billing period')
+export const organizationNotFound = defineProblem('billing.organization_not_found', 404, 'Organization not found')

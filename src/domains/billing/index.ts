@@ -13,6 +13,9 @@ import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
+import { planRoutes } from './operator/plan-routes.ts'
+import { operatorRoutes } from './operator/routes.ts'
+import { createAssertOrganization } from './operator/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -21,6 +24,7 @@ export { createBacktestService } from './backtest/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { createLimitsService, type LimitsService } from './limits/service.ts'
 export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
 export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
@@ -59,7 +63,8 @@ interface BillingOptions {
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, subscriptions, meters }) => {
   await app.register(catalogRoutes, { catalog })
   await app.register(meterRoutes, { meters })
-  await app.register(subscriptionRoutes, { changes: createChangesService({ subscriptions, catalog }) })
+  const changes = createChangesService({ subscriptions, catalog })
+  await app.register(subscriptionRoutes, { changes })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,
@@ -70,5 +75,8 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog,
   const backtests = createBacktestService({ postgres: app.postgres, meters, plans: catalog })
   await app.register(backtestRoutes, { backtests, catalog })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  await app.register(planRoutes, { catalog })
+  const assertOrganization = createAssertOrganization(app.postgres)
+  await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }
 export default billingPlugin

@@ -33,9 +33,10 @@ export interface Act {
   by: Acting | 'system'
   /** As `noun.verb`; without it nothing is written down but what the time has done. */
   action?: string
-  change: (course: Course, now: Date) => void
+  /** False when nothing had to be done. */
+  change: (course: Course, now: Date) => unknown
   /** Why an operator did it, as the members of the organization read it. */
-  reason?: string
+  reason?: string | undefined
   /** When it happens; now, unless a test or a job says so. */
   now?: Date
 }
@@ -104,8 +105,8 @@ export function createSubscriptionsService({
         const at = timeOf(standing, now ?? clock())
         const course = courseOf(standing, at)
         roll(course, at)
-        change(course, at)
-        await write(tx, course, standing, { by, action, reason })
+        const isDone = change(course, at) !== false
+        await write(tx, course, standing, { by, action: isDone ? action : undefined, reason })
         return course
       })
       if (done) return done
@@ -199,12 +200,14 @@ function timeOf({ latest, live }: Standing, now: Date): Date {
   return new Date(Math.max(...times.map((time) => (time ? time.getTime() : 0))))
 }
 
+type Written = { by: Act['by']; action?: string | undefined; reason?: string | undefined }
+
 /** Writes down everything that a course has come to, with the facts that others wait for. */
 async function write(
   tx: TenantTx | SystemTx,
   course: Course,
   standing: Standing,
-  { by, action, reason }: Pick<Act, 'by' | 'action'> & { reason?: string | undefined },
+  { by, action, reason }: Written,
 ): Promise<void> {
   const { organizationId, canceled, ended, phases, charges, period } = course
   const isChanged = canceled.length > 0 || phases.length > 0 || action !== undefined
@@ -232,7 +235,7 @@ async function writeEntry(
   tx: TenantTx | SystemTx,
   { organizationId, subscription }: Course,
   before: Subscription,
-  { by, action = 'subscription.rolled', reason }: Pick<Act, 'by' | 'action'> & { reason?: string | undefined },
+  { by, action = 'subscription.rolled', reason }: Written,
 ): Promise<void> {
   const target = { kind: 'subscription', id: subscription.id }
   const after = { ...factsOf(subscription), ...(reason !== undefined && { reason }) }

@@ -4,6 +4,7 @@ import { planByAgreement } from '../../errors.ts'
 import { type Course, copyOf } from '../course.ts'
 import * as decisions from '../decisions.ts'
 import type { Agreed } from '../plan-reference.ts'
+import { follow, type Provided } from '../provided.ts'
 import { roll } from '../rolling.ts'
 import { type ChangePreview, type Subscription, toChargeView, toPeriodView, toSubscription } from '../schemas.ts'
 
@@ -13,7 +14,7 @@ interface Dependencies {
   subscriptions: {
     act: (
       organizationId: string,
-      act: { by: Acting; action: string; change: Change; reason?: string },
+      act: { by: Acting | 'system'; action: string; change: Change; reason?: string | undefined },
     ) => Promise<Course>
     currentCourse: (organizationId: string) => Promise<{ course: Course; now: Date }>
   }
@@ -24,7 +25,7 @@ interface Dependencies {
   }
 }
 
-type Change = (course: Course, now: Date) => void
+type Change = (course: Course, now: Date) => unknown
 
 /** A version of a plan that an operator names; the newest where none is named. */
 export interface Assignment {
@@ -33,11 +34,14 @@ export interface Assignment {
   isCustom: boolean
 }
 
+export type FromProvider = Assignment & Omit<Provided, 'agreed'>
+
 /** What members and the operator decide about the subscription of an organization. */
 export function createChangesService({ subscriptions, catalog }: Dependencies) {
   const act = (action: string, change: Change) => async (organizationId: string, by: Acting, reason?: string) => {
-    const done = { by, action: `subscription.${action}`, change, ...(reason !== undefined && { reason }) }
-    return toSubscription(await subscriptions.act(organizationId, done))
+    return toSubscription(
+      await subscriptions.act(organizationId, { by, action: `subscription.${action}`, change, reason }),
+    )
   }
 
   /** A plan that everybody may choose. */
@@ -46,6 +50,13 @@ export function createChangesService({ subscriptions, catalog }: Dependencies) {
     if (plan.basePrice === null) throw planByAgreement(`${plan.name} is agreed with each customer. Ask for an offer.`)
     return { plan, isCustom: false }
   }
+
+  const versionOf = async (organizationId: string, { planKey, version, isCustom }: Assignment): Promise<Agreed> => ({
+    plan: isCustom
+      ? await catalog.customPlan(organizationId, planKey, version)
+      : await catalog.planVersion(planKey, version),
+    isCustom,
+  })
 
   const changeTo =
     (target: Agreed): Change =>
@@ -90,11 +101,24 @@ export function createChangesService({ subscriptions, catalog }: Dependencies) {
     closeNow: act('closed', decisions.closeNow),
 
     /** Puts an organization on any version of any plan, for an operator; by the rules of every change. */
-    async assignPlan(organizationId: string, { planKey, version, isCustom }: Assignment, by: Acting, reason?: string) {
-      const plan = isCustom
-        ? await catalog.customPlan(organizationId, planKey, version)
-        : await catalog.planVersion(planKey, version)
-      return act('plan_assigned', changeTo({ plan, isCustom }))(organizationId, by, reason)
+    async assignPlan(
+      organizationId: string,
+      assignment: Assignment,
+      by: Acting,
+      reason: string,
+    ): Promise<Subscription> {
+      return act('plan_assigned', changeTo(await versionOf(organizationId, assignment)))(organizationId, by, reason)
+    },
+
+    /** Makes the subscription what a payment provider says it is; see provided.follow. Safe to repeat. */
+    async setFromProvider(
+      organizationId: string,
+      { planKey, version, isCustom, ...provided }: FromProvider,
+    ): Promise<Subscription> {
+      const agreed = await versionOf(organizationId, { planKey, isCustom, ...(version !== undefined && { version }) })
+      const change: Change = (course, now) => follow(course, { ...provided, agreed }, now)
+      const act = { by: 'system', action: 'subscription.synchronized', change } as const
+      return toSubscription(await subscriptions.act(organizationId, act))
     },
   }
 }
