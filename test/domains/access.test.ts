@@ -1,10 +1,13 @@
 import { sql } from 'drizzle-orm'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
+import { QUOTA_POLICY_CHANGED } from '../../src/domains/billing/index.ts'
+import { createQuotas } from '../../src/domains/events/index.ts'
 import { type OrganizationRole, ROLE_GRANTABLE } from '../../src/domains/organizations/roles.ts'
 import { KEY_SCOPES, type KeyScope, type Permission } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
-import { authorized, startTestApp } from '../helpers/app.ts'
+import { append } from '../../src/infra/outbox.ts'
+import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import {
   addCustomMember,
   addMember,
@@ -357,7 +360,7 @@ const TABLE: Record<string, Row> = {
   'POST /api/v1/events': {
     permission: 'events:write',
     answers: senders(204),
-    request: async () => ({ payload: { specversion: '1.0', id: '1', source: '/access', type: 'Access' } }),
+    request: () => taken({ specversion: '1.0', id: '1', source: '/access', type: 'Access' }),
   },
   // A key asks about its own project; another organization's does not know the id there.
   'GET /v1/events/:messageId/receipt': {
@@ -367,7 +370,7 @@ const TABLE: Record<string, Row> = {
   'POST /v1/events': {
     permission: 'events:write',
     answers: senders(202),
-    request: async () => ({ payload: { event: 'Access' } }),
+    request: () => taken({ event: 'Access' }),
   },
   [`GET ${PROJECT}/api-keys`]: {
     permission: 'keys:read',
@@ -458,6 +461,20 @@ async function subscribed(status: string, cancels: boolean) {
   return {}
 }
 
+/** An event of an organization that is not stopped, whatever other rows have made of its subscription. */
+async function taken(payload: object) {
+  const { organizationId } = alpha
+  const isStopped = async () => Boolean((await quotas.read(organizationId))?.stopped)
+  if (await isStopped()) {
+    await subscribed('active', false)
+    await app.postgres.withTenant(organizationId, (tx) =>
+      append(tx, { organizationId, kind: QUOTA_POLICY_CHANGED, payload: {} }),
+    )
+    await eventually('the end of the pause', async () => !(await isStopped()))
+  }
+  return { payload }
+}
+
 /** The address of a role that is there to be changed. */
 async function aRole() {
   const [owner, url] = [sessionOf(app, alpha.userId), `/v1/organizations/${alpha.organizationId}/roles`]
@@ -494,7 +511,8 @@ function planTable(): Record<string, Row> {
   }
 }
 
-const { app, accessOf } = await startTestApp(t)
+const { app, accessOf, config } = await startTestApp(t)
+const quotas = createQuotas({ redis: app.ingestRedis, shards: config.ingest.shards })
 const [alpha, beta] = await createTwoTenants(app)
 const scoped = await makeScopedKeys(app, alpha)
 const roles = await makeRoleSessions(app, alpha)

@@ -52,7 +52,12 @@ export function startQuotas(app: FastifyInstance, shards: number) {
 }
 
 /** Sets what the operator allows an organization in place of its plan, and tells the processes. */
-export function override({ postgres }: FastifyInstance, { organizationId }: Owner, limit: number, mode: QuotaMode) {
+export function override(
+  { postgres }: Pick<FastifyInstance, 'postgres'>,
+  { organizationId }: Owner,
+  limit: number,
+  mode: QuotaMode,
+) {
   const text = JSON.stringify({ perPeriod: String(limit), mode })
   return postgres.withTenant(organizationId, async (tx) => {
     await tx.execute(

@@ -147,9 +147,9 @@ if freshCount > 0 then
     if not period then redis.call('HSETNX', KEYS[5], 'b', string.format('%.0f', now)) end
     local reaches = period and period.limit and quota.used < period.limit and quota.used + freshCount >= period.limit
     quota.used = quota.used + freshCount
-    if reaches then redis.call('HSET', KEYS[6], ARGV[3], revision) end
+    if reaches then mark(KEYS[6], ARGV[3], revision) end
   elseif ARGV[10] == 'held' then
-    redis.call('HSET', KEYS[7], ARGV[3], revision)
+    mark(KEYS[7], ARGV[3], revision)
   end
 end
 return { verdict, math.max(0, burstLimit - used), resetMs, burstLimit, quotaText(quota) }

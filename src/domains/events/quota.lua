@@ -4,7 +4,12 @@
 -- A period is `id|start ms|end ms|limit or nothing|mode|events per second or nothing`.
 local function nowMs()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000), string.format('%.0f', time[1] * 1000000 + time[2])
+  return time[1] * 1000 + math.floor(time[2] / 1000), time[1] * 1000000 + time[2]
+end
+
+-- Remembers that somebody has to look at the organization. The revision is the time in microseconds, which needs all its digits.
+local function mark(marks, organization, revision)
+  redis.call('HSET', marks, organization, string.format('%.0f', revision))
 end
 
 local function periodOf(text)
@@ -14,7 +19,7 @@ local function periodOf(text)
 end
 
 -- The quota as it is now. A period whose end has come gives way to the next one. Where none is known the counting goes on without a
--- limit, so that what comes next knows how much it begins with. `marks` remembers organizations that somebody has to look at.
+-- limit, so that what comes next knows how much it begins with.
 local function quotaAt(key, now, marks, organization, revision)
   local fields = redis.call('HMGET', key, 'c', 'u', 'n', 'x')
   local quota = { current = periodOf(fields[1]), used = tonumber(fields[2]) or 0, stopped = fields[4] or '' }
@@ -30,7 +35,7 @@ local function quotaAt(key, now, marks, organization, revision)
     redis.call('HSET', key, 'u', 0, 'b', string.format('%.0f', ended.ends))
     redis.call('HDEL', key, 'c', 'n')
   end
-  redis.call('HSET', marks, organization, revision)
+  mark(marks, organization, revision)
   return quota
 end
 

@@ -39,7 +39,7 @@ redis.call('HSETNX', KEYS[1], 'u', 0)
 redis.call('HDEL', KEYS[1], 'b', 'n', 'x')
 if following then redis.call('HSET', KEYS[1], 'n', following.text) end
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'x', ARGV[5]) end
-if stateText() ~= stateBefore then redis.call('HSET', KEYS[2], ARGV[1], revision) end
+if stateText() ~= stateBefore then mark(KEYS[2], ARGV[1], revision) end
 return isExact and 'exact' or 'inexact'`)
 
 const HEAL = withQuotaLua(`
@@ -48,7 +48,7 @@ local quota = quotaAt(KEYS[1], now, KEYS[2], ARGV[1], revision)
 if not quota.current or quota.current.starts ~= tonumber(ARGV[2]) then return 0 end
 local used = math.max(0, quota.used + tonumber(ARGV[3]))
 redis.call('HSET', KEYS[1], 'u', string.format('%.0f', used))
-redis.call('HSET', KEYS[2], ARGV[1], revision)
+mark(KEYS[2], ARGV[1], revision)
 return 1`)
 
 const SETTLE = `
