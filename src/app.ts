@@ -10,7 +10,11 @@ import billing, {
   createMetersService,
   createMeterWindows,
   createSubscriptionsService,
+  type Invoices,
+  invoiceJobs,
+  type MetersService,
   meterJobs,
+  openInvoices,
   openQuotas,
   quotaJobs,
   type SubscriptionsService,
@@ -125,6 +129,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
+  const meters = createMetersService(app)
+  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
+  const invoices = openInvoices({
+    postgres: app.postgres,
+    meters,
+    plans: catalog,
+    storedThrough: (organizationId) => completeThrough({ organizationId }),
+    clock: () => new Date(),
+    ...config.invoices,
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     const windows = createMeterWindows({
@@ -140,9 +154,10 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
     const door = openReplayDoor(app, config, rules)
     await app.register(quotaJobs, { config, service: quotas, door })
+    await app.register(invoiceJobs, { config, invoices })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  const services = { catalog, subscriptions, enricher, organizationsService, projectsService }
+  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
@@ -150,6 +165,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
 interface Services {
   catalog: CatalogService
   subscriptions: SubscriptionsService
+  meters: MetersService
+  invoices: Invoices
   enricher: Enricher
   organizationsService: OrganizationsService
   projectsService: ProjectsService
@@ -160,7 +177,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, enricher, organizationsService, projectsService }: Services,
+  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const people = openIdentity(app, { organizations: organizationsService, config })
@@ -191,7 +208,13 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog, subscriptions, meters: createMetersService(app) })
+    await scope.register(billing, {
+      catalog,
+      subscriptions,
+      meters,
+      invoices,
+      completeThrough: (organizationId) => completeThrough({ organizationId }),
+    })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,

@@ -303,6 +303,38 @@ const TABLE: Record<string, Row> = {
     answers: BILLING_READERS,
     request: async () => ({ payload: { planKey: 'pro' } }),
   },
+  [`GET ${ORGANIZATION}/usage`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/export`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/periods`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/hours`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ query: { from: '2026-01-01', to: '2026-01-02' } }),
+  },
+  [`GET ${ORGANIZATION}/usage/events`]: {
+    answers: MEMBERS(),
+    request: async () => ({ query: { hour: '2026-01-01', projectId: alpha.projectId } }),
+  },
+  [`GET ${ORGANIZATION}/invoices`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/invoices/preview`]: { answers: BILLING_READERS },
+  ...Object.fromEntries(
+    ['', '/pdf', '/csv', '/verify', '/lines/:position/hours'].map((part): [string, Row] => [
+      `GET ${ORGANIZATION}/invoices/:invoiceId${part}`,
+      {
+        answers: BILLING_READERS.map((status) => (status === 200 ? 404 : status)),
+        request: async () => ({ url: invoiceUrl(part) }),
+      },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['pay', 'void', 'uncollectible', 'credit-notes'].map((act): [string, Row] => [
+      `POST /v1/admin/organizations/:organizationId/invoices/:invoiceId/${act}`,
+      { answers: NOBODY, request: async () => ({ url: `/v1/admin${invoiceUrl('').slice(3)}/${act}`, payload: {} }) },
+    ]),
+  ),
+  'POST /v1/admin/organizations/:organizationId/credit': {
+    answers: NOBODY,
+    request: async () => ({ payload: { amount: '1', currency: 'USD', reason: 'the matrix' } }),
+  },
   [`GET ${ORGANIZATION}/meters`]: { answers: BILLING_READERS },
   [`POST ${ORGANIZATION}/meters`]: {
     answers: MANAGERS(409),
@@ -437,6 +469,8 @@ const TABLE: Record<string, Row> = {
   },
 }
 
+const invoiceUrl = (part: string) =>
+  `/v1/organizations/${alpha.organizationId}/invoices/${newId('inv')}${part.replace(':position', '1')}`
 const meterUrl = (key: string) => `/v1/organizations/${alpha.organizationId}/meters/${key}`
 
 /** The address of a member who is there to be changed. */
@@ -577,7 +611,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

@@ -8,11 +8,15 @@ import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
 import { createCouponsService } from './coupons/service.ts'
 import { createIssuingService } from './invoices/issuing/service.ts'
+import { invoiceRoutes } from './invoices/routes.ts'
 import { createInvoicesService } from './invoices/service.ts'
+import { settlingRoutes } from './invoices/settling/routes.ts'
 import { createSettlingService } from './invoices/settling/service.ts'
 import { createVerifyingService } from './invoices/verifying/service.ts'
 import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
+import { usageReadRoutes } from './meters/usage/routes.ts'
+import { createUsageReads } from './meters/usage/service.ts'
 import { planRoutes } from './operator/plan-routes.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
@@ -24,8 +28,11 @@ export { createBacktestService } from './backtest/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
+export { invoiceJobs } from './invoices/jobs.ts'
+export { createVerifyingService } from './invoices/verifying/service.ts'
 export { createLimitsService, type LimitsService } from './limits/service.ts'
-export { createMetersService, type MetersService, type Usage, type UsageQuestion } from './meters/service.ts'
+export type { Usage, UsageQuestion } from './meters/question.ts'
+export { createMetersService, type MetersService } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
 export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
@@ -57,14 +64,21 @@ interface BillingOptions {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
+  invoices: Invoices
+  completeThrough: (organizationId: string) => Promise<Date>
 }
 
 /** What there is to subscribe to and what it costs, and what each organization is on. */
-const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, { catalog, subscriptions, meters }) => {
+const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
+  const { catalog, subscriptions, meters, completeThrough } = options
+  await app.register(invoiceRoutes, { invoices: options.invoices, meters })
+  await app.register(settlingRoutes, { settling: options.invoices })
   await app.register(catalogRoutes, { catalog })
-  await app.register(meterRoutes, { meters })
   const changes = createChangesService({ subscriptions, catalog })
   await app.register(subscriptionRoutes, { changes })
+  await app.register(meterRoutes, { meters })
+  const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
+  await app.register(usageReadRoutes, { reads })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,

@@ -1,5 +1,4 @@
 import type { Plan } from '../catalog/schemas.ts'
-import type { Coupon } from '../pricing/coupon.ts'
 import type { BilledPeriod, Charge, LateUsage, Measured, Usage } from './lines.ts'
 
 /** Which events a meter is asked about. */
@@ -173,17 +172,3 @@ export const toCharge = ({ id, kind, description, amount, fromAt, toAt, ...plan 
   to: toAt,
   plan: { key: plan.planKey, version: plan.planVersion, isCustom: plan.isCustom },
 })
-
-/** A coupon as it is stored, whose numbers are texts. */
-export function readCoupon(stored: Record<string, unknown>): Coupon {
-  const { kind, duration, basisPoints, amount } = stored as unknown as {
-    kind: Coupon['kind']
-    duration: { kind: Coupon['duration']['kind']; periods?: string }
-    basisPoints?: string
-    amount?: string
-  }
-  const lasts: Coupon['duration'] =
-    duration.kind === 'periods' ? { kind: 'periods', periods: BigInt(duration.periods ?? 0) } : { kind: duration.kind }
-  if (kind === 'percent') return { kind, basisPoints: BigInt(basisPoints ?? 0), duration: lasts }
-  return { kind, amount: BigInt(amount ?? 0), duration: lasts }
-}

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lt, ne, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
 import { creditEntries, creditNotes, invoiceLines, invoiceNumbers, invoices, payments } from './tables.ts'
 
@@ -43,6 +43,20 @@ export async function listInvoices(
     .from(invoices)
     .where(and(eq(invoices.organizationId, organizationId), older))
     .orderBy(desc(invoices.id))
+    .limit(limit)
+}
+
+/** Finalized invoices of one organization or of all, by their ids. */
+export async function listFinalized(
+  tx: SystemTx,
+  { organizationId, after, limit }: { organizationId: string | undefined; after: string; limit: number },
+): Promise<Pick<InvoiceRow, 'organizationId' | 'id' | 'number'>[]> {
+  const ofOne = organizationId === undefined ? undefined : eq(invoices.organizationId, organizationId)
+  return tx
+    .select({ organizationId: invoices.organizationId, id: invoices.id, number: invoices.number })
+    .from(invoices)
+    .where(and(ofOne, ne(invoices.status, 'draft'), gt(invoices.id, after)))
+    .orderBy(asc(invoices.id))
     .limit(limit)
 }
 

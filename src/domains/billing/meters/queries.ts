@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { compileConditions, createParameters, groupText, opaqueTime, type Parameters } from '../../insights/index.ts'
 import type { Measure } from './measure.ts'
 
@@ -45,22 +45,66 @@ const VALUE_MAX = `toDecimal256('1e30', ${FRACTION_DIGITS})`
  */
 export function measureStatement(measure: Measure, extent: Extent, by: readonly Dimension[] = []) {
   const { bind, values } = createParameters()
-  const { value, used, text } = measuredOf(measure, bind)
-  const grouped = measure.groupBy.map((field) => `transform(${groupText(field, bind)}, ['null', '-0'], ['', '0'])`)
+  const grouped = measure.groupBy.map((field) => jsonOf(field, groupText(field, bind)))
+  const columns = by.includes('group')
+    ? [`concat('[', arrayStringConcat([${grouped.join(', ')}]::Array(String), ','), ']') AS grouped`]
+    : []
   const keys = by.map((name) => `toString(${DIMENSIONS[name]})`)
   const sql = `
     SELECT [${keys.join(', ')}]::Array(String) AS keys, ${aggregateOf(measure)} AS value,
       toString(countIf(used)) AS counted, toString(countIf(NOT used)) AS skipped,
       toString(sumIf(${ROW_HASH}, used)) AS hash
-    FROM (
-      SELECT project_id, event, message_id, toUnixTimestamp64Milli(timestamp) AS at,
-        toUnixTimestamp64Milli(received_at) AS received, ${value} AS found, ${used} AS used, ${text} AS text
-        ${by.includes('group') ? `, toJSONString([${grouped.join(', ')}]::Array(String)) AS grouped` : ''}
-      FROM events FINAL
-      WHERE ${[...withinExtent(extent, bind), ...chosen(measure, bind)].join('\n        AND ')}
-    )
-    ${keys.length > 0 ? 'GROUP BY keys ORDER BY keys' : ''}`
+    FROM (${rowsSelect(measure, extent, bind, { columns })})
+    ${by.length > 0 ? `GROUP BY ${by.map((name) => DIMENSIONS[name]).join(', ')} ORDER BY keys` : ''}`
   return { sql, params: values, schema: MeasuredRow }
+}
+
+/** A value by which events are grouped, as JSON: null where there is none. */
+function jsonOf({ kind }: Measure['groupBy'][number], text: string): string {
+  if (kind === 'json') return `transform(${text}, ['', '-0'], ['null', '0'])`
+  return kind === 'flag' ? text : `if(${text} = '', 'null', toJSONString(${text}))`
+}
+
+export const RowOfHour = Type.Object({
+  event: Type.String(),
+  messageId: Type.String(),
+  atMs: Type.Integer(),
+  receivedMs: Type.Integer(),
+  value: Type.Union([Type.String(), Type.Null()]),
+})
+
+export type RowOfHour = Static<typeof RowOfHour>
+
+/** The events that a measure is made of, by name and id, from after a place on. An extent of one day and project names each once. */
+export function rowsStatement(
+  measure: Measure,
+  extent: Extent,
+  { after, limit }: { after: { event: string; messageId: string } | undefined; limit: number },
+) {
+  const { bind, values } = createParameters()
+  const place = after && `(event, message_id) > (${bind(after.event, 'String')}, ${bind(after.messageId, 'String')})`
+  const sql = `
+    SELECT event, message_id AS messageId, at AS atMs, received AS receivedMs, if(used, text, NULL) AS value
+    FROM (${rowsSelect(measure, extent, bind, { conditions: place ? [place] : [] })})
+    ORDER BY event, message_id LIMIT ${bind(limit, 'UInt32')}`
+  return { sql, params: values, schema: RowOfHour }
+}
+
+/** The events of an extent with the value that a measure takes from each. */
+function rowsSelect(
+  measure: Measure,
+  extent: Extent,
+  bind: Bind,
+  { columns = [], conditions = [] }: { columns?: string[]; conditions?: string[] },
+): string {
+  const { value, used, text } = measuredOf(measure, bind)
+  const selected = [
+    'project_id, event, message_id, toUnixTimestamp64Milli(timestamp) AS at',
+    'toUnixTimestamp64Milli(received_at) AS received',
+    ...[`${value} AS found`, `${used} AS used`, `${text} AS text`, ...columns],
+  ]
+  const wanted = [...withinExtent(extent, bind), ...chosen(measure, bind), ...conditions]
+  return `SELECT ${selected.join(', ')} FROM events FINAL WHERE ${wanted.join('\n      AND ')}`
 }
 
 /**

@@ -8,6 +8,7 @@ import { meterChanged, meterExists, meterNotFound, tooManyMeters } from '../erro
 import { EVENTS_METER, measureOf, readMeasure } from './measure.ts'
 import { createMeasuring, type Measured, type MeasuredPart, quantityOf } from './measuring.ts'
 import type { Dimension, Extent } from './queries.ts'
+import type { Page, Usage, UsageQuestion } from './question.ts'
 import type { Meter, MeterDefinition, MeterInput, MeterVersionInput, PreviewAnswer, PreviewInput } from './schemas.ts'
 import * as store from './store.ts'
 
@@ -20,27 +21,6 @@ interface MetersDependencies {
 export type MetersService = ReturnType<typeof createMetersService>
 
 type Which = { version?: number | undefined; at?: Date | undefined }
-
-/** Which events of an organization are meant. */
-export interface UsageQuestion {
-  meterKey: string
-  /** Without it the newest. */
-  meterVersion?: number | undefined
-  from: Date
-  /** Exclusive. */
-  to: Date
-  /** Inclusive. */
-  receivedThrough?: Date | undefined
-  /** Exclusive. */
-  receivedAfter?: Date | undefined
-  projectId?: string | undefined
-}
-
-export interface Usage extends Measured {
-  /** The value in whole units, as it is priced. */
-  quantity: bigint
-  meterVersion: number
-}
 
 const METERS_MAX = 100
 const DAY_MS = 86_400_000
@@ -122,6 +102,15 @@ export function createMetersService({ postgres, clickhouse, clock = () => new Da
       const meter = await find(organizationId, meterKey, { version: meterVersion })
       const rows = await measuring.split(organizationId, measureOf(meter), extentOf(question), by)
       return { meter, rows }
+    },
+
+    /** The events that a measure is made of, by name and id; `value` is null for one that is skipped. */
+    async events(
+      organizationId: string,
+      { meterKey, meterVersion, page, ...question }: UsageQuestion & { page: Page },
+    ) {
+      const meter = await find(organizationId, meterKey, { version: meterVersion })
+      return measuring.rows(organizationId, measureOf(meter), extentOf(question), page)
     },
   }
 

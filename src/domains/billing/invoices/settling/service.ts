@@ -166,6 +166,7 @@ export function createSettlingService({ postgres, creditNotePrefix, clock }: Dep
     ): Promise<store.CreditEntryRow> =>
       postgres.withSystem(async (tx) => {
         await sources.lockAccount(tx, organizationId)
+        if (!(await sources.findAccount(tx, organizationId))) throw creditInvalid('There is no such organization.')
         const last = await store.lastEntry(tx, organizationId)
         if (amount === 0n || (last?.balance ?? 0n) + amount < 0n)
           throw creditInvalid(`The credit of the organization is ${last?.balance ?? 0n}, and never below nothing.`)

@@ -1,6 +1,7 @@
 import { and, asc, count, desc, eq, gte, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../../infra/postgres.ts'
 import { billingAccounts } from '../../accounts/tables.ts'
+import type { CouponTerms } from '../../coupons/schemas.ts'
 import { redeemedCoupons } from '../../coupons/tables.ts'
 import { billingCharges, billingPeriods } from '../../subscriptions/tables.ts'
 import { creditEntries } from '../tables.ts'
@@ -16,10 +17,15 @@ export async function lockAccount(tx: Tx, organizationId: string): Promise<void>
   await tx.execute(sql`select 1 from billing_accounts where organization_id = ${organizationId} for no key update`)
 }
 
+export async function findAccount(tx: Tx, organizationId: string) {
+  const [row] = await tx.select().from(billingAccounts).where(eq(billingAccounts.organizationId, organizationId))
+  return row
+}
+
 /** Who is billed; one that never said goes by the name of the organization. */
 export async function readBuyer(tx: Tx, organizationId: string) {
   const { rows } = await tx.execute<{ name: string }>(sql`select name from organizations where id = ${organizationId}`)
-  const [account] = await tx.select().from(billingAccounts).where(eq(billingAccounts.organizationId, organizationId))
+  const account = await findAccount(tx, organizationId)
   return {
     buyer: {
       organizationId,
@@ -30,6 +36,14 @@ export async function readBuyer(tx: Tx, organizationId: string) {
     },
     taxBasisPoints: BigInt(account?.taxBasisPoints ?? 0),
   }
+}
+
+/** The addresses of an organization's owners. */
+export async function listOwners(tx: Tx, organizationId: string): Promise<string[]> {
+  const { rows } = await tx.execute<{ email: string }>(sql`
+    select u.email from memberships m join users u on u.id = m.user_id
+    where m.organization_id = ${organizationId} and m.role = 'owner' order by u.email`)
+  return rows.map(({ email }) => email)
 }
 
 /** Periods that are over and not billed yet, the first of each organization. */
@@ -147,13 +161,13 @@ export async function listCoupons(tx: Tx, organizationId: string, at: Date) {
     .where(and(eq(redeemedCoupons.organizationId, organizationId), lte(redeemedCoupons.redeemedAt, at)))
     .orderBy(asc(redeemedCoupons.redeemedAt), asc(redeemedCoupons.id))
   const found = []
-  for (const { id, code, coupon, redeemedAt } of coupons) {
+  for (const { id, code, coupon, currency, redeemedAt } of coupons) {
     const begun = and(gte(billingPeriods.startsAt, redeemedAt), lt(billingPeriods.startsAt, at))
     const [row] = await tx
       .select({ periods: count() })
       .from(billingPeriods)
       .where(and(eq(billingPeriods.organizationId, organizationId), begun))
-    found.push({ id, code, coupon, period: BigInt(row?.periods ?? 0) })
+    found.push({ id, code, coupon: coupon as CouponTerms, currency, period: BigInt(row?.periods ?? 0) })
   }
   return found
 }

@@ -22,6 +22,8 @@ export interface Verification {
   differences: Difference[]
 }
 
+const PAGE = 100
+
 export type VerifyingService = ReturnType<typeof createVerifyingService>
 
 /**
@@ -71,6 +73,18 @@ export function createVerifyingService({ postgres, meters, plans }: Dependencies
   }
 
   return {
+    /** All finalized invoices, of one organization or of all, in the order of their ids. */
+    async *listInvoices(organizationId?: string) {
+      for (let after = ''; ; ) {
+        const page = { organizationId, after, limit: PAGE }
+        const rows = await postgres.withSystem((tx) => store.listFinalized(tx, page))
+        yield* rows
+        const last = rows.at(-1)
+        if (!last || rows.length < PAGE) return
+        after = last.id
+      }
+    },
+
     async verify(organizationId: string, invoiceId: string): Promise<Verification> {
       const found = await postgres.withTenant(organizationId, (tx) => read(tx, organizationId, invoiceId))
       const { row, document, lines, facts, period, measurement } = found
