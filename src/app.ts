@@ -9,6 +9,8 @@ import billing, {
   createLimitsService,
   createMetersService,
   createMeterWindows,
+  createProofSigner,
+  createProofsService,
   createSubscriptionsService,
   type Invoices,
   invoiceJobs,
@@ -16,6 +18,8 @@ import billing, {
   meterJobs,
   openInvoices,
   openQuotas,
+  type ProofsService,
+  proofJobs,
   quotaJobs,
   type SubscriptionsService,
   subscriptionJobs,
@@ -139,6 +143,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     clock: () => new Date(),
     ...config.invoices,
   })
+  const proofs = createProofsService({
+    postgres: app.postgres,
+    meters,
+    signer: createProofSigner({
+      ...config.proofs,
+      secret: config.http.jwtSecret,
+      previousSecrets: config.http.jwtPreviousSecrets,
+    }),
+    storedThrough: (organizationId) => completeThrough({ organizationId }),
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     const windows = createMeterWindows({
@@ -155,9 +169,10 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     const door = openReplayDoor(app, config, rules)
     await app.register(quotaJobs, { config, service: quotas, door })
     await app.register(invoiceJobs, { config, invoices })
+    await app.register(proofJobs, { proofs })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
+  const services = { catalog, subscriptions, meters, invoices, proofs, enricher, organizationsService, projectsService }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
@@ -167,6 +182,7 @@ interface Services {
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  proofs: ProofsService
   enricher: Enricher
   organizationsService: OrganizationsService
   projectsService: ProjectsService
@@ -177,7 +193,7 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
+  { catalog, subscriptions, meters, invoices, proofs, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const people = openIdentity(app, { organizations: organizationsService, config })
@@ -213,6 +229,7 @@ async function registerApi(
       subscriptions,
       meters,
       invoices,
+      proofs,
       completeThrough: (organizationId) => completeThrough({ organizationId }),
     })
     await scope.register(organizations, {

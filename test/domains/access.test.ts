@@ -304,6 +304,12 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { planKey: 'pro' } }),
   },
   [`GET ${ORGANIZATION}/usage`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/proofs`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/proofs/:day`]: {
+    answers: BILLING_READERS.map((status) => (status === 200 ? 404 : status)),
+    request: async () => ({ url: `/v1/organizations/${alpha.organizationId}/usage/proofs/2026-01-31` }),
+  },
+  'GET /v1/usage-proof-keys': { answers: EVERYBODY },
   [`GET ${ORGANIZATION}/usage/export`]: { answers: BILLING_READERS },
   [`GET ${ORGANIZATION}/usage/periods`]: { answers: BILLING_READERS },
   [`GET ${ORGANIZATION}/usage/hours`]: {
@@ -611,7 +617,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found|billing\.proof_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

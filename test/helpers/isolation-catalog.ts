@@ -39,6 +39,7 @@ export const APPEND_ONLY_TABLES = [
   'payments',
   'credit_entries',
   'quota_transitions',
+  'usage_proofs',
 ]
 
 /** Tables whose rows change and are never deleted, except with their organization. */

@@ -20,6 +20,8 @@ import { createUsageReads } from './meters/usage/service.ts'
 import { planRoutes } from './operator/plan-routes.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
+import { proofRoutes } from './proofs/routes.ts'
+import type { ProofsService } from './proofs/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -35,6 +37,9 @@ export type { Usage, UsageQuestion } from './meters/question.ts'
 export { createMetersService, type MetersService } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
 export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
+export { proofJobs } from './proofs/jobs.ts'
+export { createProofsService, type ProofsService } from './proofs/service.ts'
+export { createProofSigner } from './proofs/signing.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
@@ -65,6 +70,7 @@ interface BillingOptions {
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  proofs: ProofsService
   completeThrough: (organizationId: string) => Promise<Date>
 }
 
@@ -86,6 +92,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
     couponsOf: coupons.listFor,
   })
   await app.register(accountRoutes, { accounts })
+  await app.register(proofRoutes, { proofs: options.proofs })
   const backtests = createBacktestService({ postgres: app.postgres, meters, plans: catalog })
   await app.register(backtestRoutes, { backtests, catalog })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
