@@ -6,6 +6,7 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createChangesService,
   createLimitsService,
   createMetersService,
   createMeterWindows,
@@ -18,10 +19,14 @@ import billing, {
   meterJobs,
   openInvoices,
   openQuotas,
+  openStripe,
   type ProofsService,
   proofJobs,
   quotaJobs,
   type SubscriptionsService,
+  stripeFollowing,
+  stripeJobs,
+  stripeWebhook,
   subscriptionJobs,
 } from './domains/billing/index.ts'
 import events, {
@@ -170,6 +175,10 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     await app.register(quotaJobs, { config, service: quotas, door })
     await app.register(invoiceJobs, { config, invoices })
     await app.register(proofJobs, { proofs })
+    if (config.stripe) {
+      await app.register(stripeJobs, { account: config.stripe })
+      await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+    }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
   const services = { catalog, subscriptions, meters, invoices, proofs, enricher, organizationsService, projectsService }
@@ -196,6 +205,7 @@ async function registerApi(
   { catalog, subscriptions, meters, invoices, proofs, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
+  const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
@@ -231,6 +241,8 @@ async function registerApi(
       invoices,
       proofs,
       completeThrough: (organizationId) => completeThrough({ organizationId }),
+      stripe,
+      publicUrl: config.http.publicUrl,
     })
     await scope.register(organizations, {
       organizations: organizationsService,
@@ -247,6 +259,7 @@ async function registerApi(
     })
     await scope.register(live, { tail: openTail(app, config) })
   })
+  await app.register(stripeWebhook, { intake: stripe?.intake })
   await app.register(startPage, {
     inboxUrl: config.mail.inboxUrl,
     demo: config.mode === 'development' ? config.demoProjectId : undefined,

@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { BILLING_VARIABLES, groupBilling } from './billing-environment.ts'
 import { readSignInProviders, type SignInProvider } from './sign-in-providers.ts'
+import { readStripeAccount, STRIPE_VARIABLES, type StripeAccount } from './stripe-account.ts'
 
 const DEVELOPMENT_JWT_SECRET = 'development-only-secret-do-not-use'
 
@@ -92,6 +93,7 @@ export const EnvironmentSchema = Type.Object(
       description:
         'JSON list of { id, name, preset (google or github) or issuer, clientId, clientSecret, scopes }. An id is in use for good.',
     }),
+    ...STRIPE_VARIABLES,
     METERHOUSE_DEMO_PROJECT_ID: Type.Optional(
       Type.String({
         pattern: '^prj_[0-9a-z]{26}$',
@@ -174,6 +176,7 @@ export class ConfigError extends Error {
 }
 
 export type { SignInProvider } from './sign-in-providers.ts'
+export type { StripeAccount } from './stripe-account.ts'
 
 export type Config = ReturnType<typeof group>
 
@@ -217,8 +220,9 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   const signInProviders = readSignInProviders(environment.METERHOUSE_OIDC_PROVIDERS, (where, what) =>
     faults.push(`METERHOUSE_OIDC_PROVIDERS${where} ${what}`),
   )
+  const stripe = readStripeAccount(environment, (fault) => faults.push(fault))
   if (faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze(group(environment, roles, signInProviders))
+  return deepFreeze(group(environment, roles, signInProviders, stripe))
 }
 
 /** The text as the type of its variable, or as it is for the check to complain about: 2.9 is not 2, and yes is not true. */
@@ -244,7 +248,7 @@ function parseRoles(text: string, faults: string[]): Role[] {
   return roles as Role[]
 }
 
-function group(env: Environment, roles: Role[], signInProviders: SignInProvider[]) {
+function group(env: Environment, roles: Role[], signInProviders: SignInProvider[], stripe: StripeAccount | undefined) {
   return {
     mode: env.METERHOUSE_MODE,
     roles,
@@ -274,6 +278,7 @@ function group(env: Environment, roles: Role[], signInProviders: SignInProvider[
     ...groupBilling(env),
     organizationGraceMs: env.METERHOUSE_ORGANIZATION_GRACE_DAYS * 86_400_000,
     signInProviders,
+    stripe,
     demoProjectId: env.METERHOUSE_DEMO_PROJECT_ID,
     ingest: {
       shards: env.METERHOUSE_SHARDS,

@@ -114,6 +114,12 @@ const TABLE: Record<string, Row> = {
   'GET /health/live': { answers: EVERYBODY },
   'GET /health/ready': { answers: EVERYBODY },
   'GET /metrics': { answers: EVERYBODY },
+  'POST /v1/stripe/webhook': { answers: NOBODY, request: async () => ({ payload: {} }) },
+  [`POST ${ORGANIZATION}/billing/checkout`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { planKey: 'pro' } }),
+  },
+  [`POST ${ORGANIZATION}/billing/portal`]: { answers: MANAGERS(409), request: async () => ({ payload: {} }) },
   'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
   'GET /account/verify-email': { answers: EVERYBODY },
   'GET /account/reset-password': { answers: EVERYBODY },

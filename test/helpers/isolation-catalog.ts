@@ -22,6 +22,8 @@ export const SYSTEM_TABLES = [
   'plan_versions',
   'coupons',
   'invoice_numbers',
+  'stripe_events',
+  'stripe_leases',
 ]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */

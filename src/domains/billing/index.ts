@@ -1,4 +1,5 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { StripeAccount } from '../../config.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
 import { backtestRoutes } from './backtest/routes.ts'
@@ -22,6 +23,11 @@ import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
 import { proofRoutes } from './proofs/routes.ts'
 import type { ProofsService } from './proofs/service.ts'
+import { checkoutRoutes } from './stripe/checkout/routes.ts'
+import { createCheckoutService } from './stripe/checkout/service.ts'
+import { createStripeClient } from './stripe/client.ts'
+import { createIntakeService } from './stripe/intake/service.ts'
+import { createAccountLease } from './stripe/leasing/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -41,6 +47,10 @@ export { proofJobs } from './proofs/jobs.ts'
 export { createProofsService, type ProofsService } from './proofs/service.ts'
 export { createProofSigner } from './proofs/signing.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
+export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
+export { stripeWebhook } from './stripe/intake/routes.ts'
+export { openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
+export type { ProviderPorts } from './stripe/ports.ts'
 export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
@@ -65,6 +75,27 @@ export function openInvoices(dependencies: InvoicesDependencies) {
   }
 }
 
+interface StripeOptions {
+  account: StripeAccount
+  catalog: CatalogService
+  clock?: () => Date
+}
+
+export type StripeProvider = ReturnType<typeof openStripe>
+
+/** Payment through Stripe, for those who configure it: what people ask for, and what Stripe tells. */
+export function openStripe(
+  { postgres }: Pick<FastifyInstance, 'postgres'>,
+  { account, catalog, clock = () => new Date() }: StripeOptions,
+) {
+  const stripe = createStripeClient(account)
+  const inLease = createAccountLease({ postgres, clock })
+  return {
+    checkout: createCheckoutService({ stripe, postgres, catalog, inLease }),
+    intake: createIntakeService({ postgres, account, clock }),
+  }
+}
+
 interface BillingOptions {
   catalog: CatalogService
   subscriptions: SubscriptionsService
@@ -72,11 +103,14 @@ interface BillingOptions {
   invoices: Invoices
   proofs: ProofsService
   completeThrough: (organizationId: string) => Promise<Date>
+  /** Undefined where nobody pays through Stripe. */
+  stripe: StripeProvider | undefined
+  publicUrl: string
 }
 
 /** What there is to subscribe to and what it costs, and what each organization is on. */
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
-  const { catalog, subscriptions, meters, completeThrough } = options
+  const { catalog, subscriptions, meters, completeThrough, stripe, publicUrl } = options
   await app.register(invoiceRoutes, { invoices: options.invoices, meters })
   await app.register(settlingRoutes, { settling: options.invoices })
   await app.register(catalogRoutes, { catalog })
@@ -85,6 +119,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })
+  await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,
