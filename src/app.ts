@@ -23,6 +23,7 @@ import billing, {
   type ProofsService,
   proofJobs,
   quotaJobs,
+  reconciliationJobs,
   type SubscriptionsService,
   stripeFollowing,
   stripeJobs,
@@ -175,6 +176,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     await app.register(quotaJobs, { config, service: quotas, door })
     await app.register(invoiceJobs, { config, invoices })
     await app.register(proofJobs, { proofs })
+    await app.register(reconciliationJobs, { shards: config.ingest.shards, invoices })
     if (config.stripe) {
       await app.register(stripeJobs, { account: config.stripe })
       await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))

@@ -6,7 +6,7 @@ import { createUsageJobs } from './jobs.ts'
 import { usageRoutes } from './routes.ts'
 import { createUsageService, type UsageDependencies } from './service.ts'
 
-export { createUsageDays } from './service.ts'
+export { createUsageDays, createWindowsComparison } from './service.ts'
 
 interface UsageOptions {
   config: Config

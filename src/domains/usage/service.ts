@@ -4,7 +4,7 @@ import { failpoint } from '../../infra/failpoints.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Postgres } from '../../infra/postgres.ts'
 import { type DirtyHour, markDirty, readDirty, settleDirty, storedThroughMs } from '../events/index.ts'
-import { reconcileMonth } from './reconcile.ts'
+import { reconcileMonth, reconcileWindows } from './reconcile.ts'
 import { countDays, type DirtyProject, groupByProject, HOUR_MS } from './recount.ts'
 import { completeWindows, countedDays, writeDay } from './store.ts'
 
@@ -121,3 +121,18 @@ export const createUsageDays =
   ({ postgres }: { postgres: Postgres }) =>
   (organizationId: string, fromMs: number, toMs: number) =>
     postgres.withTenant(organizationId, (tx) => countedDays(tx, fromMs, toMs))
+
+type WindowsDependencies = Pick<UsageDependencies, 'redis' | 'shards' | 'postgres'> & {
+  clickhouse: Pick<ClickHouse, 'client'>
+  signal: AbortSignal
+}
+
+/** By how many events the store and the windows of an organization differ in a month, given as `2026-01`. It corrects nothing. */
+export const createWindowsComparison =
+  ({ postgres, ...dependencies }: WindowsDependencies) =>
+  (organizationId: string, month: string): Promise<number> =>
+    reconcileWindows(organizationId, month, {
+      ...dependencies,
+      countedDays: (id, fromMs, toMs) => postgres.withTenant(id, (tx) => countedDays(tx, fromMs, toMs)),
+      recountLater: async () => {},
+    })

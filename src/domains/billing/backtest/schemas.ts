@@ -1,8 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { PLAN_EXAMPLE, PlanTerms } from '../catalog/plan.ts'
-import { SignedAmount } from '../subscriptions/schemas.ts'
 
 const { key: _key, version: _version, ...TERMS_EXAMPLE } = PLAN_EXAMPLE
+const SignedAmount = Type.String({
+  pattern: '^(0|-?[1-9]\\d*)$',
+  description: 'Minor units of the currency (cents), as a string; a credit is negative.',
+  examples: ['4900'],
+})
 const PlanKey = Type.String({ pattern: '^[a-z][a-z0-9-]{0,49}$', description: 'Key of a plan.', examples: ['pro'] })
 const Periods = Type.Optional(
   Type.Integer({ minimum: 1, maximum: 24, default: 12, description: 'How many of the last periods.' }),

@@ -9,34 +9,13 @@ import type { Meters, Plans } from '../invoices/gathering.ts'
 import type { Usage } from '../invoices/lines.ts'
 import { prorate, secondsBetween } from '../pricing/prorate.ts'
 import { boundaryAfter } from '../subscriptions/period-clock.ts'
+import type { Backtest, ComparedPeriod, SkipReason } from './compared.ts'
 import * as store from './store.ts'
 
 interface Dependencies {
   postgres: Postgres
   meters: Meters
   plans: Plans
-}
-
-/** Why a period cannot be compared: its plan has another interval or currency, or a meter of the draft is not there. */
-export const SKIP_REASONS = ['interval', 'currency', 'meter'] as const
-export type SkipReason = (typeof SKIP_REASONS)[number]
-
-export interface ComparedPeriod {
-  periodId: string
-  startsAt: Date
-  endsAt: Date
-  planKey: string
-  planVersion: number
-  isCustom: boolean
-  /** Minor units, before coupons and tax. */
-  billed: bigint
-  draft: bigint
-  lines: InvoiceDocument['lines']
-}
-
-export interface Backtest {
-  periods: ComparedPeriod[]
-  skipped: { periodId: string; reason: SkipReason }[]
 }
 
 export type BacktestService = ReturnType<typeof createBacktestService>

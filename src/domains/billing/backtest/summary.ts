@@ -1,6 +1,6 @@
 import type { PlanTerms } from '../catalog/plan.ts'
+import type { Backtest, ComparedPeriod } from './compared.ts'
 import type { BacktestResult, FleetBacktestResult } from './schemas.ts'
-import type { Backtest, ComparedPeriod } from './service.ts'
 
 const LARGEST_MAX = 20
 

@@ -1,7 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { PLAN_EXAMPLE, PlanTerms } from '../catalog/plan.ts'
 import { Quantity } from '../pricing/price.ts'
-import { PlanAssignment } from '../subscriptions/schemas.ts'
 
 const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
@@ -20,7 +19,12 @@ export const ReasonInput = Type.Object(
 )
 
 export const AssignmentInput = Type.Object(
-  { ...PlanAssignment.properties, reason: Reason },
+  {
+    planKey: Type.String({ pattern: '^[a-z][a-z0-9-]{0,49}$', description: 'Key of a plan.', examples: ['pro'] }),
+    version: Type.Optional(Type.Integer({ minimum: 1, description: 'The newest where it is left out.' })),
+    isCustom: Type.Boolean({ description: 'Whether the plan is one that was agreed with the organization.' }),
+    reason: Reason,
+  },
   { additionalProperties: false, examples: [{ planKey: 'acme-2026', isCustom: true, reason: REASON }] },
 )
 

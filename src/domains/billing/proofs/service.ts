@@ -1,14 +1,27 @@
 import type { Postgres } from '../../../infra/postgres.ts'
 import { proofNotFound } from '../errors.ts'
 import { canonicalText, contentHashOf } from '../invoices/canonical.ts'
-import type { MetersService } from '../meters/service.ts'
+import type { MeasuredPart } from '../meters/measuring.ts'
 import { dayOf, GENESIS, proofDocument } from './document.ts'
 import type { ProofSigner } from './signing.ts'
 import * as store from './store.ts'
 
 interface Dependencies {
   postgres: Postgres
-  meters: Pick<MetersService, 'parts'>
+  meters: {
+    parts: (
+      organizationId: string,
+      question: {
+        meterKey: string
+        meterVersion: number
+        from: Date
+        to: Date
+        receivedThrough: Date
+        receivedAfter?: Date
+        by: readonly ('hour' | 'day' | 'project')[]
+      },
+    ) => Promise<{ rows: MeasuredPart[] }>
+  }
   signer: ProofSigner
   /** Everything of an organization is stored that was acknowledged until then. */
   storedThrough: (organizationId: string) => Promise<Date>

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { personOf } from '../../../http/person.ts'
-import { problemResponses } from '../../../http/schemas.ts'
-import { PlanSchema, PlanParams as params } from '../catalog/schemas.ts'
-import type { CatalogService } from '../catalog/service.ts'
-import { OfferedPlan, OfferInput, PlanVersionInput } from './schemas.ts'
+import { personOf } from '../../../../http/person.ts'
+import { problemResponses } from '../../../../http/schemas.ts'
+import { PlanSchema, PlanParams as params } from '../../catalog/schemas.ts'
+import type { CatalogService } from '../../catalog/service.ts'
+import { OfferedPlan, OfferInput, PlanVersionInput } from '../schemas.ts'
 
 const PLAN = '/v1/admin/plans/:planKey'
 const config = { access: 'operator' } as const
