@@ -45,7 +45,7 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
+import identity, { createEnrolledCheck, identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import organizations, {
@@ -58,7 +58,10 @@ import organizations, {
 } from './domains/organizations/index.ts'
 import projects, {
   createProjectsService,
+  KEY_CHANGED,
   KEY_REVOKED,
+  keptFromMs,
+  openKeyUses,
   PROJECT_CHANGED,
   type ProjectsService,
 } from './domains/projects/index.ts'
@@ -68,6 +71,7 @@ import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.t
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
+import { createKeyLimit } from './http/key-limit.ts'
 import openapi from './http/openapi.ts'
 import problems from './http/problems.ts'
 import requestLog, { childLoggerFactory, requestId } from './http/request-log.ts'
@@ -136,9 +140,6 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const catalog = createCatalogService(app)
   const enricher = openEnricher(app, { warms: config.roles.includes('api') })
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
-  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
-  const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
-  const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
   const meters = createMetersService(app)
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const invoices = openInvoices({
@@ -159,22 +160,34 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     }),
     storedThrough: (organizationId) => completeThrough({ organizationId }),
   })
+  const organizationsService = createOrganizationsService({
+    postgres: app.postgres,
+    hasSecondFactor: createEnrolledCheck(app),
+    beginBilling: subscriptions.begin,
+  })
+  const projectsService = createProjectsService({
+    postgres: app.postgres,
+    organizations: organizationsService,
+    noteUse: openKeyUses(app).note,
+  })
+  const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     const windows = createMeterWindows({
       postgres: app.postgres,
       clickhouse: app.clickhouse,
       usageDays: createUsageDays(app),
+      keptFromMs,
     })
     await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
+    await app.register(invoiceJobs, { config, invoices })
     // Held events were held against the tracking plan when they came.
     const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
     const door = openReplayDoor(app, config, rules)
     await app.register(quotaJobs, { config, service: quotas, door })
-    await app.register(invoiceJobs, { config, invoices })
     await app.register(proofJobs, { proofs })
     await app.register(reconciliationJobs, { shards: config.ingest.shards, invoices })
     if (config.stripe) {
@@ -213,6 +226,7 @@ async function registerApi(
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
+  app.facts.on(KEY_CHANGED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
   app.facts.on(FREEZE_CHANGED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
@@ -222,17 +236,22 @@ async function registerApi(
     ...keyed,
     authorizeOrganization: organizationsService.authorize,
     isOperator: people.isOperator,
-    authenticate: async (credential: string) =>
-      credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : people.authenticate(credential),
+    authenticate: async (credential: string, ip: string) =>
+      credential.startsWith('mh_') ? projectsService.authenticateKey(credential, ip) : people.authenticate(credential),
   }
 
+  const { failedAuthenticationsPerMinute } = config.http
   await app.register(async (scope) => {
-    guardScope(scope, { ...keyed, failures: createFailureLimit(config.http.failedAuthenticationsPerMinute) })
+    guardScope(scope, {
+      ...keyed,
+      failures: createFailureLimit(failedAuthenticationsPerMinute),
+      keyLimit: createKeyLimit(),
+    })
     await scope.register(events, { config, pressure, enricher, outcomes, planOf })
     await scope.register(receiptsPlugin, { config })
   })
   await app.register(async (scope) => {
-    guardScope(scope, keyedOrSignedIn)
+    guardScope(scope, { ...keyedOrSignedIn, failures: createFailureLimit(failedAuthenticationsPerMinute) })
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)

@@ -80,7 +80,7 @@ export const EnvironmentSchema = Type.Object(
     METERHOUSE_JWT_PREVIOUS_SECRETS: Type.String({
       default: '',
       pattern: '^([^,]{32,}(,(?!$)|$))*$',
-      description: 'Secrets that signed before, comma-separated: what they signed stays good until it expires.',
+      description: 'Earlier secrets, comma-separated: what they signed or sealed is good while they are listed.',
     }),
     METERHOUSE_METRICS_TOKEN: Type.Optional(
       Type.String({
@@ -102,27 +102,23 @@ export const EnvironmentSchema = Type.Object(
     ),
     METERHOUSE_SHARDS: integer(2, 1, 256, 'Shards of the event buffer. Drain the buffer before changing it.'),
     METERHOUSE_DEDUPLICATION_WINDOW_MINUTES: integer(30, 1, 1440, 'How long the door remembers a messageId at least.'),
-    METERHOUSE_INGEST_EVENTS_PER_SECOND: integer(
-      100_000,
-      1,
-      10_000_000,
-      'Burst limit of one organization, events per second.',
-    ),
+    METERHOUSE_INGEST_EVENTS_PER_SECOND: integer(100_000, 1, 10_000_000, 'Most events of an organization in a second.'),
     METERHOUSE_API_REQUESTS_PER_MINUTE: integer(600, 1, 1_000_000, 'Limit of one credential on every other route.'),
+    METERHOUSE_ORGANIZATION_REQUESTS_PER_MINUTE: integer(
+      6000,
+      1,
+      100_000_000,
+      'Limit of all credentials of one organization together, on the same routes.',
+    ),
     METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE: integer(
       30,
       1,
       1_000_000,
-      'Wrong keys from one address, with no good one between, after which a process turns it away from ingestion for a while.',
+      'Wrong credentials from one address, with no good one between, after which a process turns it away for a while.',
     ),
     METERHOUSE_SINK_FLUSH_INTERVAL_MS: integer(500, 10, 60_000, 'Longest time that the sink gathers a batch.'),
     METERHOUSE_SINK_BATCH_ROWS_MAX: integer(50_000, 1, 50_000, 'Most rows in one ClickHouse insert.'),
-    METERHOUSE_BUFFER_TAIL_SECONDS: integer(
-      60,
-      0,
-      3600,
-      'How long stored entries stay in the buffer, for live resume.',
-    ),
+    METERHOUSE_BUFFER_TAIL_SECONDS: integer(60, 0, 3600, 'Seconds that stored entries stay, for live resume.'),
     METERHOUSE_BUFFER_BYTES_MAX: integer(
       0,
       0,
@@ -261,6 +257,7 @@ function group(env: Environment, roles: Role[], signInProviders: SignInProvider[
       trustProxy: env.METERHOUSE_TRUST_PROXY,
       shutdownTimeoutMs: env.METERHOUSE_SHUTDOWN_TIMEOUT_MS,
       requestsPerMinute: env.METERHOUSE_API_REQUESTS_PER_MINUTE,
+      organizationRequestsPerMinute: env.METERHOUSE_ORGANIZATION_REQUESTS_PER_MINUTE,
       failedAuthenticationsPerMinute: env.METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE,
       metricsToken: env.METERHOUSE_METRICS_TOKEN,
       jwtSecret: env.METERHOUSE_JWT_SECRET,

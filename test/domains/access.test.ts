@@ -140,7 +140,7 @@ const TABLE: Record<string, Row> = {
   },
   'POST /v1/auth/forgot-password': {
     answers: EVERYBODY.map(() => 202),
-    request: async () => ({ payload: { email: alpha.email }, remoteAddress: newAddress() }),
+    request: async () => ({ payload: { email: `${newId('usr')}@example.com` }, remoteAddress: newAddress() }),
   },
   'POST /v1/auth/reset-password': {
     answers: EVERYBODY.map(() => 422),
@@ -181,12 +181,34 @@ const TABLE: Record<string, Row> = {
     answers: EVERYBODY.map(() => 422),
     request: async () => ({ payload: { token: 'x'.repeat(43) }, remoteAddress: newAddress() }),
   },
+  // Nobody is answered by who they are: nothing is known of the challenge.
+  'POST /v1/auth/second-factor': {
+    answers: EVERYBODY.map(() => 401),
+    request: async () => ({ payload: { challenge: 'x'.repeat(43), code: '123456' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/second-factor': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/second-factor/confirm': {
+    answers: PEOPLE(409),
+    request: async () => ({ payload: { code: '123456' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/second-factor/recovery-codes': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one', code: '123456' }, remoteAddress: newAddress() }),
+  },
+  'DELETE /v1/me/second-factor': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one', code: '123456' }, remoteAddress: newAddress() }),
+  },
   'GET /v1/me/sessions': { answers: PEOPLE() },
   'DELETE /v1/me/sessions/:sessionId': {
     answers: PEOPLE(404),
     request: async () => ({ url: `/v1/me/sessions/${newId('ses')}` }),
   },
   'GET /account/signed-in': { answers: EVERYBODY },
+  'GET /account/second-factor': { answers: EVERYBODY },
   'GET /v1/auth/providers': { answers: EVERYBODY },
   'GET /v1/auth/providers/:providerId/start': {
     answers: EVERYBODY.map(() => 404),
@@ -425,6 +447,16 @@ const TABLE: Record<string, Row> = {
     answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
     request: async () => ({ payload: { name: 'made by the matrix', kind: 'api', scopes: ['keys:write'] } }),
   },
+  [`PATCH ${PROJECT}/api-keys/:keyId`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ url: await aKey(), payload: { name: 'changed by the matrix' } }),
+  },
+  [`POST ${PROJECT}/api-keys/:keyId/rotate`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ url: `${await aKey()}/rotate`, payload: { overlapSeconds: 60 } }),
+  },
   [`DELETE ${PROJECT}/api-keys/:keyId`]: {
     permission: 'keys:write',
     answers: [401, 403, 403, 204, 404, 204, 204, 204, 403, 403, 403, 404, 404, 401],
@@ -488,6 +520,11 @@ const meterUrl = (key: string) => `/v1/organizations/${alpha.organizationId}/met
 /** The address of a member who is there to be changed. */
 async function aMember() {
   return { url: `/v1/organizations/${alpha.organizationId}/members/${await addMember(app, alpha, 'viewer')}` }
+}
+
+/** The address of a key that whoever may change keys could have made. */
+async function aKey(): Promise<string> {
+  return `/v1/projects/${alpha.projectId}/api-keys/${(await makeApiKey(app, alpha, ['keys:write'])).id}`
 }
 
 /** The address of an invitation that is there to be changed. */
@@ -597,7 +634,8 @@ async function anotherOf(column: (typeof COLUMNS)[number], known: string | undef
   return column in roles ? makeMember(app, alpha, column as OrganizationRole) : known
 }
 
-const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401)
+/** Where everybody is answered 401, it is the body that is not good, and no credential. */
+const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401 && new Set(answers).size > 1)
 
 /** The request of a route about a project; a key id is one that nobody has unless the row says another. */
 async function requestOf(
@@ -621,7 +659,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
   app.inject(credential === undefined ? request : authorized(credential, request))
 
 const PROBLEMS: Record<number, RegExp> = {
-  401: /^auth\.unauthenticated$/,
+  401: /^(auth\.unauthenticated|identity\.challenge_over)$/,
   403: /^auth\.forbidden$/,
   404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found|billing\.proof_not_found)$/,
   426: /^live\.upgrade_required$/,
@@ -647,7 +685,8 @@ t.test('everybody may do what the table says, and nothing else', async (t) => {
           t.equal(answer.statusCode, answers[index], who, { answer: answer.body.slice(0, 500) })
           const problem = PROBLEMS[answer.statusCode]
           if (problem) t.match(answer.json().code, problem)
-          if (answer.statusCode === 401) t.match(answer.headers['www-authenticate'], /^Bearer realm=/)
+          if (answer.statusCode === 401 && GUARDED.some(([guarded]) => guarded === route))
+            t.match(answer.headers['www-authenticate'], /^Bearer realm=/)
         }
       }
     })

@@ -10,7 +10,10 @@ import type { TestTenant } from '../helpers/tenants.ts'
 
 const world = await startBillingWorld(t, '2026-01-01T00:00:00Z')
 const { invoices, postgres, catalog } = world
-await catalog.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms: flatPlan }, newId('usr'))
+/** Nobody has defined the meter, so that it never makes a line and holds no invoice up. */
+const undefinedMeter = { meter: 'not_there', price: { model: 'perUnit' as const, unitAmount: '1' } }
+const terms = { ...flatPlan, metered: [undefinedMeter] }
+await catalog.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms }, newId('usr'))
 const operator: Acting = {
   principal: { kind: 'session', userId: newId('usr'), sessionId: newId('ses'), expiresAtMs: 0 },
   ip: '127.0.0.1',

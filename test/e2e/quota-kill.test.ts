@@ -14,7 +14,7 @@ t.test(
   'a hard limit is met exactly although Redis and the server are killed while sixteen write against it',
   async (t) => {
     const { environment, services, startServer } = await startDeployment(t)
-    const [api] = await Promise.all([startServer('api'), startServer('sink'), startServer('jobs')])
+    const api = await startServer('all')
     const postgres = createPostgres({ url: environment.METERHOUSE_POSTGRES_URL, poolMax: 2 })
     const clickhouse = createClickHouse({ url: environment.METERHOUSE_CLICKHOUSE_URL })
     t.teardown(() => Promise.all([postgres.close(), clickhouse.close()]))

@@ -117,10 +117,10 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   await app.register(catalogRoutes, { catalog })
   const changes = createChangesService({ subscriptions, catalog })
   await app.register(subscriptionRoutes, { changes })
+  await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })
-  await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
   const coupons = createCouponsService(app)
   const accounts = createAccountsService({
     postgres: app.postgres,

@@ -1,5 +1,5 @@
 import type { Problem } from '../../errors.ts'
-import { type RateLimit, rateLimitHeaders } from '../../http/security.ts'
+import { type RateLimit, rateLimitHeaders } from '../../http/rate-limits.ts'
 import type { Admission } from './admit.ts'
 import { ingestionStopped, quotaExceeded } from './errors.ts'
 import { type QuotaState, refusalOf } from './quota-state.ts'

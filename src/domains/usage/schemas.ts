@@ -32,7 +32,9 @@ const IngestionDay = Type.Object({
   sampledOut: Count('Events beyond the limit that the sample left out.'),
   quarantined: Count('Events that were set aside for repair.'),
   deadLetters: Count('Accepted events that the event store refused; they are kept.'),
-  stored: Count('Events whose first copy came on this day and that queries show, each once.'),
+  stored: Count(
+    'Events whose first copy came on this day and that queries show, each once; without those that the project kept no longer.',
+  ),
 })
 
 export const IngestionAnswer = Type.Object(
