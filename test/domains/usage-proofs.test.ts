@@ -152,6 +152,18 @@ t.test('neither role of the server can change or delete a proof', async (t) => {
   }
 })
 
+t.test('a day whose events are being erased is not proved', async (t) => {
+  await use(beta, 2, '2026-01-16T08:00:00Z')
+  const keep = (from: string | null) =>
+    postgres.withSystem((tx) =>
+      tx.execute(sql`update projects set events_kept_from = ${from}::timestamptz where id = ${beta.projectId}`),
+    )
+  await keep('2026-01-17T00:00:00Z')
+  t.same(await proofs.proveDue(), { proved: 0, errors: [] })
+  await keep(null)
+  t.same(await proofs.proveDue(), { proved: 1, errors: [] })
+})
+
 t.test('a configured seed signs, and the keys of earlier secrets are known on', (t) => {
   const seed = Buffer.alloc(32, 7).toString('base64')
   const rotated = createProofSigner({

@@ -1,4 +1,5 @@
 import type { Postgres } from '../../../infra/postgres.ts'
+import { keptFromMs } from '../../projects/index.ts'
 import { proofNotFound } from '../errors.ts'
 import { canonicalText, contentHashOf } from '../invoices/canonical.ts'
 import type { MeasuredPart } from '../meters/measuring.ts'
@@ -81,7 +82,11 @@ export function createProofsService({
       ...signer.sign(text),
       createdAt: clock(),
     }
-    return postgres.withTenant(organizationId, (tx) => store.insertProof(tx, row))
+    return postgres.withTenant(organizationId, async (tx) => {
+      // Read after the events were: of a day that is being erased nobody can say any more what was used.
+      const erasedBeforeMs = Math.max(0, ...(await keptFromMs(tx)).values())
+      return erasedBeforeMs <= from.getTime() && store.insertProof(tx, row)
+    })
   }
 
   return {
