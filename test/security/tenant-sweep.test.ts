@@ -105,6 +105,7 @@ const PLAIN: Record<string, string> = {
   call: 'track.gif',
   key: beta.writeKey,
   planKey: 'nothing',
+  day: '2026-01-31',
   meterKey: 'events',
   providerId: 'nothing',
 }
