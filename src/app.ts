@@ -12,6 +12,8 @@ import billing, {
   createLimitsService,
   createMetersService,
   createMeterWindows,
+  createProofSigner,
+  createProofsService,
   createSubscriptionsService,
   type Invoices,
   invoiceJobs,
@@ -21,7 +23,10 @@ import billing, {
   openInvoices,
   openQuotas,
   openStripe,
+  type ProofsService,
+  proofJobs,
   quotaJobs,
+  reconciliationJobs,
   type SubscriptionsService,
   stripeFollowing,
   stripeJobs,
@@ -148,6 +153,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     clock: () => new Date(),
     ...config.invoices,
   })
+  const proofs = createProofsService({
+    postgres: app.postgres,
+    meters,
+    signer: createProofSigner({
+      ...config.proofs,
+      secret: config.http.jwtSecret,
+      previousSecrets: config.http.jwtPreviousSecrets,
+    }),
+    storedThrough: (organizationId) => completeThrough({ organizationId }),
+  })
   const organizationsService = createOrganizationsService({
     postgres: app.postgres,
     hasSecondFactor: createEnrolledCheck(app),
@@ -188,13 +203,25 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
     const door = openReplayDoor(app, config, rules)
     await app.register(quotaJobs, { config, service: quotas, door })
+    await app.register(proofJobs, { proofs })
+    await app.register(reconciliationJobs, { shards: config.ingest.shards, invoices })
     if (config.stripe) {
       await app.register(stripeJobs, { account: config.stripe })
       await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
     }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  const services = { catalog, subscriptions, meters, invoices, alerts, enricher, organizationsService, projectsService }
+  const services = {
+    catalog,
+    subscriptions,
+    meters,
+    invoices,
+    alerts,
+    proofs,
+    enricher,
+    organizationsService,
+    projectsService,
+  }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
@@ -205,6 +232,7 @@ interface Services {
   meters: MetersService
   invoices: Invoices
   alerts: Alerts
+  proofs: ProofsService
   enricher: Enricher
   organizationsService: OrganizationsService
   projectsService: ProjectsService
@@ -215,7 +243,17 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices, alerts, enricher, organizationsService, projectsService }: Services,
+  {
+    catalog,
+    subscriptions,
+    meters,
+    invoices,
+    alerts,
+    proofs,
+    enricher,
+    organizationsService,
+    projectsService,
+  }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
@@ -258,10 +296,11 @@ async function registerApi(
       subscriptions,
       meters,
       invoices,
+      proofs,
+      completeThrough: (organizationId) => completeThrough({ organizationId }),
       stripe,
       publicUrl: config.http.publicUrl,
       alerts,
-      completeThrough: (organizationId) => completeThrough({ organizationId }),
     })
     await scope.register(organizations, {
       organizations: organizationsService,

@@ -33,6 +33,12 @@ export const BILLING_VARIABLES = {
     720,
     'Hours after the end of a period in which its events may still come and be on its invoice.',
   ),
+  METERHOUSE_PROOF_KEY: Type.String({
+    default: '',
+    pattern: '^([A-Za-z0-9+/]{43}=)?$',
+    description:
+      'Base64 of the 32 bytes that the Ed25519 key of usage proofs is made of (openssl rand -base64 32). Default: derived from METERHOUSE_JWT_SECRET.',
+  }),
 }
 
 const Variables = Type.Object(BILLING_VARIABLES)
@@ -41,6 +47,7 @@ const Variables = Type.Object(BILLING_VARIABLES)
 export function groupBilling(env: Static<typeof Variables>) {
   return {
     billing: { defaultPlanKey: env.METERHOUSE_DEFAULT_PLAN },
+    proofs: { seed: env.METERHOUSE_PROOF_KEY || undefined },
     invoices: {
       seller: {
         name: env.METERHOUSE_SELLER_NAME,

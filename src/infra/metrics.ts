@@ -93,6 +93,15 @@ windows: must be 0.`,
       labelNames: ['check'],
       registers,
     }),
+    billingDrift: new Gauge({
+      name: 'meterhouse_billing_drift',
+      help: `Disagreements found by the last look through all organizations, by check: door (counter and event store), windows (event
+store and usage windows), invoices (that come to something else when they are computed again), stripe (usage windows and what Stripe
+was told). Must be 0.`,
+      labelNames: ['check'],
+      aggregator: 'max',
+      registers,
+    }),
     bufferMemory: new Gauge({
       name: 'meterhouse_buffer_memory_share',
       help: 'Share of its memory limit that the event buffer uses; 0 when it has no limit.',

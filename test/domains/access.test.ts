@@ -236,15 +236,32 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { reason: 'the matrix' } }),
   },
   'POST /v1/admin/organizations/:organizationId/unfreeze': { answers: NOBODY },
+  'POST /v1/admin/organizations/:organizationId/backtest': {
+    answers: NOBODY,
+    request: async () => ({ payload: { planKey: 'pro' } }),
+  },
+  'POST /v1/admin/plans/backtest': { answers: NOBODY, request: async () => ({ payload: { planKey: 'pro' } }) },
   'POST /v1/admin/organizations/:organizationId/plans': { answers: NOBODY, request: async () => ({ payload: {} }) },
   'POST /v1/admin/organizations/:organizationId/plan': {
     answers: NOBODY,
-    request: async () => ({ payload: { planKey: 'pro', isCustom: false } }),
+    request: async () => ({ payload: { planKey: 'pro', isCustom: false, reason: 'the matrix' } }),
   },
-  'POST /v1/admin/organizations/:organizationId/close-subscription': { answers: NOBODY },
+  'POST /v1/admin/organizations/:organizationId/close-subscription': {
+    answers: NOBODY,
+    request: async () => ({ payload: { reason: 'the matrix' } }),
+  },
+  'GET /v1/admin/plans/:planKey': { answers: NOBODY, request: async () => ({ url: '/v1/admin/plans/pro' }) },
+  'PATCH /v1/admin/plans/:planKey': {
+    answers: NOBODY,
+    request: async () => ({ url: '/v1/admin/plans/pro', payload: { offered: true } }),
+  },
+  'POST /v1/admin/plans/:planKey/versions': {
+    answers: NOBODY,
+    request: async () => ({ url: '/v1/admin/plans/pro/versions', payload: {} }),
+  },
   'PATCH /v1/admin/organizations/:organizationId/billing': {
     answers: NOBODY,
-    request: async () => ({ payload: { taxBasisPoints: 1900 } }),
+    request: async () => ({ payload: { taxBasisPoints: 1900, reason: 'the matrix' } }),
   },
   'POST /v1/admin/coupons': { answers: NOBODY, request: async () => ({ payload: {} }) },
   'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
@@ -310,7 +327,17 @@ const TABLE: Record<string, Row> = {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
+  [`POST ${ORGANIZATION}/billing/backtest`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ payload: { planKey: 'pro' } }),
+  },
   [`GET ${ORGANIZATION}/usage`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/proofs`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/proofs/:day`]: {
+    answers: BILLING_READERS.map((status) => (status === 200 ? 404 : status)),
+    request: async () => ({ url: `/v1/organizations/${alpha.organizationId}/usage/proofs/2026-01-31` }),
+  },
+  'GET /v1/usage-proof-keys': { answers: EVERYBODY },
   [`GET ${ORGANIZATION}/usage/export`]: { answers: BILLING_READERS },
   [`GET ${ORGANIZATION}/usage/periods`]: { answers: BILLING_READERS },
   [`GET ${ORGANIZATION}/usage/hours`]: {
@@ -650,7 +677,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^(auth\.unauthenticated|identity\.challenge_over)$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found|billing\.alert_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found|billing\.alert_not_found|billing\.proof_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

@@ -124,6 +124,45 @@ t.test('an operator finds every organization, page by page and by its name, with
 })
 
 t.test(
+  'an operator sees plan, usage, quota and invoices of each organization, and finds those that need a look',
+  async (t) => {
+    const { organizationId: id } = beta
+    const find = async (query: string) => (await as(operatorId, { url: `${LIST}?${query}` })).json().data
+    const idsOf = async (query: string) => (await find(query)).map((found: { id: string }) => found.id)
+    await app.postgres.withSystem(async (tx) => {
+      await tx.execute(
+        sql`update subscriptions set plan_key = 'pro', status = 'trialing' where organization_id = ${id}`,
+      )
+      await tx.execute(sql`insert into usage_windows (organization_id, project_id, window_start, events, revision)
+      select ${id}, ${beta.projectId}, usage_from + n * interval '1 hour', 10 * n, 1
+      from billing_periods, generate_series(-1, 2) n where organization_id = ${id} and n <> 0`)
+      await tx.execute(sql`insert into quota_transitions (organization_id, period_start, kind, period_id, at)
+      select ${id}, starts_at, kind, id, now() + at from billing_periods,
+        (values ('reached', interval '0'), ('stopped', interval '1 minute')) as happened (kind, at) where organization_id = ${id}`)
+      await tx.execute(sql`insert into invoices (organization_id, id, number, status, reason, currency, cut_off, document, content_hash,
+        created_at, issued_at, due_at)
+      select ${id}, 'inv_' || n, 'TEST-' || n, 'open', 'manual', 'USD', now(), '{}', '', now(), now(), now() + n * interval '1 day'
+      from generate_series(-1, 1, 2) n`)
+    })
+    const [found] = await find('planKey=pro')
+    t.match(found, {
+      id,
+      subscription: { status: 'trialing', plan: { key: 'pro', version: 1, isCustom: false }, quota: 'stopped' },
+      unpaidInvoices: 2,
+      overdueInvoices: 1,
+    })
+    t.equal(found.subscription.period.events, 30, 'what was used before the period is not in it')
+    const last = Date.parse(found.lastEventHour) - Date.parse(found.subscription.period.startsAt)
+    t.ok(last > 3_600_000 && last <= 7_200_000)
+    for (const query of ['status=trialing', 'overdue=true']) t.same(await idsOf(query), [id], query)
+    for (const query of ['overdue=false', 'planKey=enterprise', 'status=active&frozen=false'])
+      t.same(new Set(await idsOf(query)), new Set([alpha.organizationId, outsider.organizationId]), query)
+    t.same(await idsOf('frozen=true'), [])
+    t.same(await idsOf('planKey=enterprise&status=trialing'), [], 'all of them together')
+  },
+)
+
+t.test(
   'a frozen organization is refused by key and by person in every process within five seconds; others go on',
   async (t) => {
     for (const on of [app, second]) {

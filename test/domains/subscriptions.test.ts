@@ -313,20 +313,27 @@ t.test(
         }),
       )
     const { key: _key, version: _version, ...terms } = await catalog.readPlan('pro')
+    const reason = 'Agreed by phone.'
     const agreed = { ...terms, name: 'Acme', basePrice: '100000', trialDays: 0 }
-    t.equal((await act('POST', 'plans', { planKey: 'acme', baseVersion: 0, terms: agreed })).statusCode, 201)
-    const assigned = await act('POST', 'plan', { planKey: 'acme', isCustom: true })
+    t.equal((await act('POST', 'plans', { planKey: 'acme', baseVersion: 0, terms: agreed, reason })).statusCode, 201)
+    const assigned = await act('POST', 'plan', { planKey: 'acme', isCustom: true, reason })
     t.match(assigned.json(), { status: 'active', isCustom: true, plan: { key: 'acme', version: 1 } })
-    t.equal((await act('POST', 'plan', { planKey: 'acme', isCustom: true }, other.organizationId)).statusCode, 404)
-    t.equal((await act('POST', 'plan', { planKey: 'pro', isCustom: false }, newId('org'))).statusCode, 404)
+    t.equal(
+      (await act('POST', 'plan', { planKey: 'acme', isCustom: true, reason }, other.organizationId)).statusCode,
+      404,
+    )
+    t.equal((await act('POST', 'plan', { planKey: 'pro', isCustom: false, reason }, newId('org'))).statusCode, 404)
     const limitOverride = { perPeriod: '7', mode: 'hard' }
-    t.equal((await act('PATCH', 'billing', { taxBasisPoints: 1900, limitOverride })).json().taxBasisPoints, 1900)
+    t.equal(
+      (await act('PATCH', 'billing', { taxBasisPoints: 1900, limitOverride, reason })).json().taxBasisPoints,
+      1900,
+    )
     const service = subscriptionsAt(() => new Date())
     t.match(await service.quotaPolicyOf(tenant.organizationId), {
       current: { limit: 7n, mode: 'hard' },
       next: { limit: 7n },
     })
-    t.match((await act('POST', 'close-subscription')).json(), { plan: { key: 'free' } })
+    t.match((await act('POST', 'close-subscription', { reason })).json(), { plan: { key: 'free' } })
     t.same(await actsOf(tenant), [
       'plan.agreed',
       'subscription.plan_assigned',
@@ -335,6 +342,10 @@ t.test(
     ])
     const actors = await rowsOf(tenant, sql`select distinct actor_kind from audit_entries`)
     t.same(actors, [{ actor_kind: 'operator' }])
+    const reasons = await rowsOf(tenant, sql`select distinct after ->> 'reason' as reason from audit_entries`)
+    t.same(reasons, [{ reason }], 'each act says why')
+    t.equal((await act('POST', 'close-subscription', {})).statusCode, 400, 'nothing is done without a reason')
+    t.equal((await act('PATCH', 'billing', { reason })).statusCode, 400, 'and a reason alone is no act')
     t.same(await actsOf(other), [])
     t.match((await get(other, 'subscription')).json(), { plan: { key: 'free' } })
     const coupon = {

@@ -44,6 +44,7 @@ export const APPEND_ONLY_TABLES = [
   'credit_entries',
   'quota_transitions',
   'usage_alert_firings',
+  'usage_proofs',
 ]
 
 /** Tables whose rows change and are never deleted, except with their organization. */

@@ -138,6 +138,7 @@ const SAMPLES: Record<string, () => unknown> = {
   bigint: () => ++numbers,
   boolean: () => true,
   'timestamp with time zone': () => new Date(),
+  date: () => new Date(++numbers * 86_400_000).toISOString().slice(0, 10),
 }
 
 function sample(table: Table, column: string, type: string): unknown {

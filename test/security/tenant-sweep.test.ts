@@ -115,6 +115,7 @@ const PLAIN: Record<string, string> = {
   call: 'track.gif',
   key: beta.writeKey,
   planKey: 'nothing',
+  day: '2026-01-31',
   meterKey: 'events',
   providerId: 'nothing',
 }

@@ -17,15 +17,16 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ admin: AdminService }> = a
       schema: {
         operationId: 'adminListOrganizations',
         summary: 'List all organizations',
-        description: 'For the operator of the platform; to everybody else the route is not there. Oldest first.',
+        description: `With plan, usage of the period, quota, invoices and last event of each; the oldest first. For the operator of the platform; to
+everybody else the route is not there.`,
         tags,
         querystring: OverviewQuery,
         response: { 200: OverviewPage, ...problemResponses(400, 404, 429, 503) },
       },
     },
     (request) => {
-      const { limit, cursor: after = '', name = '' } = request.query
-      return admin.list({ limit, after, name })
+      const { cursor: after = '', name = '', ...query } = request.query
+      return admin.list({ ...query, after, name })
     },
   )
 

@@ -2,7 +2,7 @@ import type { Acting } from '../../http/acting.ts'
 import type { Postgres } from '../../infra/postgres.ts'
 import type { FreezingService } from '../organizations/index.ts'
 import { organizationNotFound } from './errors.ts'
-import { findOrganization, listOrganizations, type OverviewRow } from './queries.ts'
+import { findOrganization, listOrganizations, type OverviewFilter, type OverviewRow } from './queries.ts'
 import type { OrganizationOverview } from './schemas.ts'
 
 export type AdminService = ReturnType<typeof createAdminService>
@@ -21,8 +21,8 @@ export function createAdminService({ postgres, freezing }: Dependencies) {
   }
 
   return {
-    async list({ name, limit, after }: { name: string; limit: number; after: string }) {
-      const rows = await postgres.withSystem((tx) => listOrganizations(tx, { name, after, limit: limit + 1 }))
+    async list({ limit, ...query }: OverviewFilter & { limit: number; after: string }) {
+      const rows = await postgres.withSystem((tx) => listOrganizations(tx, { ...query, limit: limit + 1 }))
       const data = rows.slice(0, limit).map(toOverview)
       return { data, nextCursor: rows.length > limit ? (data.at(-1)?.id ?? null) : null }
     },
@@ -43,14 +43,33 @@ export function createAdminService({ postgres, freezing }: Dependencies) {
   }
 }
 
-function toOverview({ id, name, frozenAt, frozenReason, ...row }: OverviewRow): OrganizationOverview {
+function toOverview(row: OverviewRow): OrganizationOverview {
+  const { id, name, frozenAt, frozenReason, lastEventHour } = row
   return {
     id,
     name,
-    createdAt: new Date(row.createdAt).toISOString(),
+    createdAt: timeOf(row.createdAt),
     members: Number(row.members),
     projects: Number(row.projects),
     eventsThisMonth: Number(row.eventsThisMonth),
-    frozen: frozenAt && { since: new Date(frozenAt).toISOString(), reason: frozenReason ?? '' },
+    frozen: frozenAt && { since: timeOf(frozenAt), reason: frozenReason ?? '' },
+    subscription: toSubscription(row),
+    unpaidInvoices: Number(row.unpaidInvoices),
+    overdueInvoices: Number(row.overdueInvoices),
+    lastEventHour: lastEventHour && timeOf(lastEventHour),
   }
 }
+
+function toSubscription(row: OverviewRow): OrganizationOverview['subscription'] {
+  const { status, planKey, planVersion, isCustom, periodStartsAt, periodEndsAt, quota } = row
+  if (status === null || planKey === null) return null
+  const period = periodStartsAt &&
+    periodEndsAt && {
+      startsAt: timeOf(periodStartsAt),
+      endsAt: timeOf(periodEndsAt),
+      events: Number(row.eventsThisPeriod),
+    }
+  return { status, plan: { key: planKey, version: planVersion ?? 1, isCustom: isCustom === true }, period, quota }
+}
+
+const timeOf = (time: Date): string => new Date(time).toISOString()

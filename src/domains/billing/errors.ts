@@ -27,6 +27,7 @@ export const paymentReferenceTaken = defineProblem('billing.payment_reference_ta
 export const creditNoteTooLarge = defineProblem('billing.credit_note_too_large', 422, 'More than the invoice has left')
 export const creditInvalid = defineProblem('billing.credit_invalid', 422, 'The credit cannot be changed like this')
 export const lineNotMeasured = defineProblem('billing.line_not_measured', 404, 'The line was not measured from events')
+export const proofNotFound = defineProblem('billing.proof_not_found', 404, 'Usage proof not found')
 export const noPeriod = defineProblem('billing.no_period', 409, 'There is no billing period')
 export const previewTimeInvalid = defineProblem('billing.preview_time_invalid', 400, 'The request is not valid')
 

@@ -9,6 +9,8 @@ import { createEvaluationService } from './alerts/evaluation/service.ts'
 import { alertRoutes } from './alerts/routes.ts'
 import { createAlertsService } from './alerts/service.ts'
 import { createTouched } from './alerts/touched.ts'
+import { backtestRoutes } from './backtest/routes.ts'
+import { createBacktestService } from './backtest/service.ts'
 import { catalogRoutes } from './catalog/routes.ts'
 import type { CatalogService } from './catalog/service.ts'
 import { couponRoutes } from './coupons/routes.ts'
@@ -23,11 +25,14 @@ import { meterRoutes } from './meters/routes.ts'
 import type { MetersService } from './meters/service.ts'
 import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
+import { planRoutes } from './operator/plans/routes.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
 import { outlookRoutes } from './outlook/routes.ts'
 import { createOutlookService, type OutlookDependencies } from './outlook/service.ts'
 import { createSummaryService } from './outlook/summary/service.ts'
+import { proofRoutes } from './proofs/routes.ts'
+import type { ProofsService } from './proofs/service.ts'
 import { createSpendPartsService } from './spend/parts/service.ts'
 import { spendRoutes } from './spend/routes.ts'
 import { createSpendService } from './spend/service.ts'
@@ -41,6 +46,7 @@ import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
 
 export { alertJobs, evaluateTouched } from './alerts/jobs.ts'
+export { createBacktestService } from './backtest/service.ts'
 export { type CatalogService, createCatalogService } from './catalog/service.ts'
 export { type CouponsService, createCouponsService, type RedeemedCoupon } from './coupons/service.ts'
 export { CHARGES_DUE, PERIOD_ENDED, QUOTA_POLICY_CHANGED, SUBSCRIPTION_CHANGED } from './fact-kinds.ts'
@@ -51,7 +57,11 @@ export type { Usage, UsageQuestion } from './meters/question.ts'
 export { createMetersService, type MetersService } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
 export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
+export { proofJobs } from './proofs/jobs.ts'
+export { createProofsService, type ProofsService } from './proofs/service.ts'
+export { createProofSigner } from './proofs/signing.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
+export { openReconciliation, reconciliationJobs } from './reconciliation/jobs.ts'
 export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
 export { stripeWebhook } from './stripe/intake/routes.ts'
 export { openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
@@ -137,6 +147,7 @@ interface BillingOptions {
   meters: MetersService
   invoices: Invoices
   alerts: Alerts
+  proofs: ProofsService
   completeThrough: (organizationId: string) => Promise<Date>
   /** Undefined where nobody pays through Stripe. */
   stripe: StripeProvider | undefined
@@ -145,7 +156,7 @@ interface BillingOptions {
 
 /** What there is to subscribe to and what it costs, and what each organization is on. */
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
-  const { catalog, subscriptions, meters, stripe, publicUrl, completeThrough } = options
+  const { catalog, subscriptions, meters, completeThrough, stripe, publicUrl } = options
   await app.register(invoiceRoutes, { invoices: options.invoices, meters })
   await app.register(settlingRoutes, { settling: options.invoices })
   await app.register(catalogRoutes, { catalog })
@@ -165,7 +176,11 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
     couponsOf: coupons.listFor,
   })
   await app.register(accountRoutes, { accounts })
+  await app.register(proofRoutes, { proofs: options.proofs })
+  const backtests = createBacktestService({ postgres: app.postgres, meters, plans: catalog })
+  await app.register(backtestRoutes, { backtests, catalog })
   await app.register(couponRoutes, { redeem: coupons.redeem, readAccount: accounts.read })
+  await app.register(planRoutes, { catalog })
   const assertOrganization = createAssertOrganization(app.postgres)
   await app.register(operatorRoutes, { catalog, changes, accounts, coupons, assertOrganization })
 }

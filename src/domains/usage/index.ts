@@ -6,7 +6,7 @@ import { createUsageJobs } from './jobs.ts'
 import { usageRoutes } from './routes.ts'
 import { createUsageService, type UsageDependencies } from './service.ts'
 
-export { createUsageDays, createUsageHours } from './service.ts'
+export { createUsageDays, createUsageHours, createWindowsComparison } from './service.ts'
 
 interface UsageOptions {
   config: Config

@@ -52,7 +52,7 @@ export async function reconcileMonth(month: string, dependencies: ReconcileDepen
   const before = await acceptedInMonth(redis, shards, month)
   if (!(await isStoredThrough(dependencies, startedAtMs))) return null
   const ask = <Row>(query: string, params: Record<string, unknown> = {}) =>
-    rowsOf<Row>(clickhouse, query, { ...params, month: Number(month.replace('-', '')) }, signal)
+    rowsOf<Row>(clickhouse, query, { ...params, month: numberOf(month) }, signal)
 
   const organizations = (await ask<{ organizationId: string }>(ORGANIZATIONS_OF_MONTH)).map((row) => row.organizationId)
   for (const organizationId of new Set([...before.keys(), ...organizations])) {
@@ -64,12 +64,24 @@ export async function reconcileMonth(month: string, dependencies: ReconcileDepen
     total.acceptedNotStored += erasedSome ? 0 : Math.max(0, accepted - stored)
     total.storedNotAccepted += Math.max(0, stored - (acceptedNow ?? 0))
   }
-  for (const organizationId of organizations) {
-    const lookedAtMs = await redisTimeMs(redis)
-    const stored = await ask<StoredDay>(DAYS_OF_MONTH, { organizationId })
-    total.windows += await compareWindows(organizationId, month, { lookedAtMs, stored }, dependencies)
-  }
+  for (const organizationId of organizations)
+    total.windows += await reconcileWindows(organizationId, month, dependencies)
   return total
+}
+
+const numberOf = (month: string) => Number(month.replace('-', ''))
+
+/** By how many events the store and the windows of one organization differ in a month. */
+export async function reconcileWindows(
+  organizationId: string,
+  month: string,
+  dependencies: ReconcileDependencies,
+): Promise<number> {
+  const { redis, clickhouse, signal } = dependencies
+  const lookedAtMs = await redisTimeMs(redis)
+  const params = { organizationId, month: numberOf(month) }
+  const stored = await rowsOf<StoredDay>(clickhouse, DAYS_OF_MONTH, params, signal)
+  return compareWindows(organizationId, month, { lookedAtMs, stored }, dependencies)
 }
 
 interface StoredDay {

@@ -5,7 +5,7 @@ import type { Metrics } from '../../infra/metrics.ts'
 import type { Postgres } from '../../infra/postgres.ts'
 import { type DirtyHour, markDirty, readDirty, settleDirty, storedThroughMs } from '../events/index.ts'
 import { createRetention, keptFromMs } from '../projects/index.ts'
-import { reconcileMonth } from './reconcile.ts'
+import { reconcileMonth, reconcileWindows } from './reconcile.ts'
 import { countDays, type DirtyProject, groupByProject, HOUR_MS } from './recount.ts'
 import { createEraser } from './retention.ts'
 import { completeWindows, countedDays, countedHours, writeDay } from './store.ts'
@@ -139,3 +139,18 @@ export const createUsageHours =
   ({ postgres }: { postgres: Postgres }) =>
   (organizationId: string, from: Date, to: Date) =>
     postgres.withTenant(organizationId, (tx) => countedHours(tx, from.getTime(), to.getTime()))
+type WindowsDependencies = Pick<UsageDependencies, 'redis' | 'shards' | 'postgres'> & {
+  clickhouse: Pick<ClickHouse, 'client'>
+  signal: AbortSignal
+}
+
+/** By how many events the store and the windows of an organization differ in a month, given as `2026-01`. It corrects nothing. */
+export const createWindowsComparison =
+  ({ postgres, ...dependencies }: WindowsDependencies) =>
+  (organizationId: string, month: string): Promise<number> =>
+    reconcileWindows(organizationId, month, {
+      ...dependencies,
+      countedDays: (id, fromMs, toMs) => postgres.withTenant(id, (tx) => countedDays(tx, fromMs, toMs)),
+      keptFrom: (id) => postgres.withTenant(id, keptFromMs),
+      recountLater: async () => {},
+    })

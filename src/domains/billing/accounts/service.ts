@@ -32,7 +32,7 @@ export function createAccountsService({ postgres, ensure, couponsOf }: Dependenc
 
   async function change(
     organizationId: string,
-    { action, values, by }: { action: string; values: Partial<AccountRow>; by: Acting },
+    { action, values, by, reason }: { action: string; values: Partial<AccountRow>; by: Acting; reason?: string },
   ): Promise<BillingAccount> {
     await ensure(organizationId)
     return postgres.withTenant(organizationId, async (tx) => {
@@ -43,7 +43,10 @@ export function createAccountsService({ postgres, ensure, couponsOf }: Dependenc
       const shown = await view(tx, after)
       const target = { kind: 'billing_account', id: organizationId }
       const difference = differenceOf(before, after, values)
-      if (difference) await record(tx, { organizationId, by, action, target, ...difference })
+      if (difference) {
+        const after = { ...difference.after, ...(reason !== undefined && { reason }) }
+        await record(tx, { organizationId, by, action, target, before: difference.before, after })
+      }
       return shown
     })
   }
@@ -63,8 +66,9 @@ export function createAccountsService({ postgres, ensure, couponsOf }: Dependenc
       return change(organizationId, { action: 'billing_account.changed', values, by })
     },
 
-    setTerms: (organizationId: string, values: Terms, by: Acting): Promise<BillingAccount> =>
-      change(organizationId, { action: 'billing_terms.changed', values, by }),
+    /** For an operator, who gives a reason that the members of the organization read. */
+    setTerms: (organizationId: string, values: Terms, by: Acting, reason: string): Promise<BillingAccount> =>
+      change(organizationId, { action: 'billing_terms.changed', values, by, reason }),
   }
 }
 

@@ -66,6 +66,7 @@ export function createCatalogService({ postgres }: { postgres: Postgres }) {
       organizationId: string,
       { planKey, baseVersion, terms }: NewVersion,
       by: Acting,
+      reason?: string,
     ): Promise<Plan> {
       refuseFaults(terms)
       const version = baseVersion + 1
@@ -79,7 +80,7 @@ export function createCatalogService({ postgres }: { postgres: Postgres }) {
           action: 'plan.agreed',
           target: { kind: 'plan', id: planKey },
           ...(before && { before: { ...before } }),
-          after: { ...terms, version },
+          after: { ...terms, version, ...(reason !== undefined && { reason }) },
         })
       })
       return { ...terms, key: planKey, version }

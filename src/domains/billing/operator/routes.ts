@@ -11,8 +11,8 @@ import { CouponInput } from '../coupons/schemas.ts'
 import type { CouponsService } from '../coupons/service.ts'
 import { summaryOf } from '../coupons/terms.ts'
 import type { ChangesService } from '../subscriptions/changes/service.ts'
-import { PlanAssignment, SubscriptionSchema } from '../subscriptions/schemas.ts'
-import { BillingTerms, CouponMade, CustomPlanInput } from './schemas.ts'
+import { SubscriptionSchema } from '../subscriptions/schemas.ts'
+import { AssignmentInput, BillingTerms, CouponMade, CustomPlanInput, ReasonInput } from './schemas.ts'
 
 const ORGANIZATION = '/v1/admin/organizations/:organizationId'
 const config = { access: 'operator' } as const
@@ -49,7 +49,8 @@ export const operatorRoutes: FastifyPluginAsyncTypebox<OperatorRouteOptions> = a
     async (request, reply) => {
       const { organizationId } = request.params
       await assertOrganization(organizationId)
-      const plan = await catalog.createCustomPlanVersion(organizationId, request.body, operatorOf(request))
+      const { reason, ...version } = request.body
+      const plan = await catalog.createCustomPlanVersion(organizationId, version, operatorOf(request), reason)
       return reply.code(201).send(plan)
     },
   )
@@ -64,14 +65,15 @@ export const operatorRoutes: FastifyPluginAsyncTypebox<OperatorRouteOptions> = a
         description: `Any version of a public plan, or one that was agreed with it; by the rules of every change of plan. ${HIDDEN}`,
         tags,
         params,
-        body: PlanAssignment,
+        body: AssignmentInput,
         response: { 200: SubscriptionSchema, ...problemResponses(400, 404, 409, 413, 415, 429, 503) },
       },
     },
     async (request) => {
       const { organizationId } = request.params
       await assertOrganization(organizationId)
-      return changes.assignPlan(organizationId, request.body, operatorOf(request))
+      const { reason, ...assignment } = request.body
+      return changes.assignPlan(organizationId, assignment, operatorOf(request), reason)
     },
   )
 
@@ -85,13 +87,14 @@ export const operatorRoutes: FastifyPluginAsyncTypebox<OperatorRouteOptions> = a
         description: `Its usage up to now is billed, and nothing is paid back. The organization is on the default plan from then on. ${HIDDEN}`,
         tags,
         params,
+        body: ReasonInput,
         response: { 200: SubscriptionSchema, ...problemResponses(400, 404, 409, 413, 415, 429, 503) },
       },
     },
     async (request) => {
       const { organizationId } = request.params
       await assertOrganization(organizationId)
-      return changes.closeNow(organizationId, operatorOf(request))
+      return changes.closeNow(organizationId, operatorOf(request), request.body.reason)
     },
   )
 
@@ -112,7 +115,8 @@ export const operatorRoutes: FastifyPluginAsyncTypebox<OperatorRouteOptions> = a
     async (request) => {
       const { organizationId } = request.params
       await assertOrganization(organizationId)
-      return accounts.setTerms(organizationId, request.body, operatorOf(request))
+      const { reason, ...terms } = request.body
+      return accounts.setTerms(organizationId, terms, operatorOf(request), reason)
     },
   )
 

@@ -22,13 +22,14 @@ const SETTINGS = {
 } as const
 
 export type Recount = ReturnType<typeof createRecount>
+export type QuotaComparison = ReturnType<typeof createQuotaComparison>
 
 /**
- * Compares what the door has counted in the current period with what the event store holds of it, and corrects the door. It runs beside
- * live traffic: what came while it looked is not held against either, so that a difference is only corrected as far as it is certain,
- * and a quiet moment makes it exact. Gives the difference, or null when there was nothing to compare.
+ * Compares what the door has counted in the current period with what the event store holds of it. It runs beside live traffic: what
+ * came while it looked is not held against either, so that a difference is only told as far as it is certain, and a quiet moment makes
+ * it exact. Gives what the door lacks (below 0: has too much), or null when there was nothing to compare.
  */
-export function createRecount({ quotas, redis, shards, clickhouse, signal }: Dependencies) {
+export function createQuotaComparison({ quotas, redis, shards, clickhouse, signal }: Dependencies) {
   /** Whether all that the door took until now is stored. */
   async function hasCaughtUp(organizationId: string): Promise<boolean> {
     const shard = shardOf(organizationId, shards)
@@ -53,7 +54,7 @@ export function createRecount({ quotas, redis, shards, clickhouse, signal }: Dep
     return row?.events ?? 0
   }
 
-  return async (organizationId: string): Promise<number | null> => {
+  return async (organizationId: string): Promise<{ startsAtMs: number; difference: number } | null> => {
     const before = await quotas.read(organizationId)
     if (!before?.period || !(await hasCaughtUp(organizationId))) return null
     const { startsAtMs, endsAtMs } = before.period
@@ -61,7 +62,18 @@ export function createRecount({ quotas, redis, shards, clickhouse, signal }: Dep
     const after = await quotas.read(organizationId)
     if (after?.period?.startsAtMs !== startsAtMs) return null
     const difference = stored > after.used ? stored - after.used : Math.min(0, stored - before.used)
-    if (difference !== 0 && !(await quotas.correct(organizationId, startsAtMs, difference))) return null
-    return difference
+    return { startsAtMs, difference }
+  }
+}
+
+/** The same, which corrects the door. */
+export function createRecount(dependencies: Dependencies) {
+  const compare = createQuotaComparison(dependencies)
+  return async (organizationId: string): Promise<number | null> => {
+    const compared = await compare(organizationId)
+    if (!compared) return null
+    const { startsAtMs, difference } = compared
+    const isCorrect = difference === 0 || (await dependencies.quotas.correct(organizationId, startsAtMs, difference))
+    return isCorrect ? difference : null
   }
 }

@@ -124,15 +124,6 @@ export const PlanChoice = Type.Object(
   { additionalProperties: false, examples: [{ planKey: 'pro' }] },
 )
 
-export const PlanAssignment = Type.Object(
-  {
-    planKey: PlanKey,
-    version: Type.Optional(Type.Integer({ minimum: 1, description: 'The newest where it is left out.' })),
-    isCustom: Type.Boolean({ description: 'Whether the plan is one that was agreed with the organization.' }),
-  },
-  { additionalProperties: false, examples: [{ planKey: 'acme-2026', isCustom: true }] },
-)
-
 const timeOf = (time: Date | null): string | null => time?.toISOString() ?? null
 
 export const toPeriodView = ({ id, number, startsAt, endsAt, usageFrom, usageTo, isTrial }: Period) => ({

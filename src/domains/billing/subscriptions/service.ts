@@ -35,6 +35,8 @@ export interface Act {
   action?: string
   /** False when nothing had to be done. */
   change: (course: Course, now: Date) => unknown
+  /** Why an operator did it, as the members of the organization read it. */
+  reason?: string | undefined
   /** When it happens; now, unless a test or a job says so. */
   now?: Date
 }
@@ -93,7 +95,7 @@ export function createSubscriptionsService({
   }
 
   /** Changes the subscription of an organization, one change after the other. */
-  async function act(organizationId: string, { by, action, change, now }: Act): Promise<Course> {
+  async function act(organizationId: string, { by, action, change, reason, now }: Act): Promise<Course> {
     for (;;) {
       const fallback = await prepare(organizationId)
       const done = await postgres.withTenant(organizationId, async (tx) => {
@@ -104,7 +106,7 @@ export function createSubscriptionsService({
         const course = courseOf(standing, at)
         roll(course, at)
         const isDone = change(course, at) !== false
-        await write(tx, course, standing, { by, action: isDone ? action : undefined })
+        await write(tx, course, standing, { by, action: isDone ? action : undefined, reason })
         return course
       })
       if (done) return done
@@ -198,14 +200,14 @@ function timeOf({ latest, live }: Standing, now: Date): Date {
   return new Date(Math.max(...times.map((time) => (time ? time.getTime() : 0))))
 }
 
-type Written = { by: Act['by']; action?: string | undefined }
+type Written = { by: Act['by']; action?: string | undefined; reason?: string | undefined }
 
 /** Writes down everything that a course has come to, with the facts that others wait for. */
 async function write(
   tx: TenantTx | SystemTx,
   course: Course,
   standing: Standing,
-  { by, action }: Written,
+  { by, action, reason }: Written,
 ): Promise<void> {
   const { organizationId, canceled, ended, phases, charges, period } = course
   const isChanged = canceled.length > 0 || phases.length > 0 || action !== undefined
@@ -225,7 +227,7 @@ async function write(
   const payload = { subscriptionId, status, planKey }
   if (isChanged) await append(tx, { organizationId, kind: SUBSCRIPTION_CHANGED, payload })
   await append(tx, { organizationId, kind: QUOTA_POLICY_CHANGED, payload: {} })
-  if (isChanged && standing.live) await writeEntry(tx, course, standing.live.subscription, { by, action })
+  if (isChanged && standing.live) await writeEntry(tx, course, standing.live.subscription, { by, action, reason })
 }
 
 /** What the time has done by itself is written down, too, as long as it changed what the organization is on. */
@@ -233,10 +235,11 @@ async function writeEntry(
   tx: TenantTx | SystemTx,
   { organizationId, subscription }: Course,
   before: Subscription,
-  { by, action = 'subscription.rolled' }: Written,
+  { by, action = 'subscription.rolled', reason }: Written,
 ): Promise<void> {
   const target = { kind: 'subscription', id: subscription.id }
-  await record(tx, { organizationId, by, action, target, before: factsOf(before), after: factsOf(subscription) })
+  const after = { ...factsOf(subscription), ...(reason !== undefined && { reason }) }
+  await record(tx, { organizationId, by, action, target, before: factsOf(before), after })
 }
 
 const factsOf = ({ id, status, planKey, planVersion, isCustom, pending, cancelAtPeriodEnd }: Subscription) => ({

@@ -12,7 +12,10 @@ export type ChangesService = ReturnType<typeof createChangesService>
 
 interface Dependencies {
   subscriptions: {
-    act: (organizationId: string, act: { by: Acting | 'system'; action: string; change: Change }) => Promise<Course>
+    act: (
+      organizationId: string,
+      act: { by: Acting | 'system'; action: string; change: Change; reason?: string | undefined },
+    ) => Promise<Course>
     currentCourse: (organizationId: string) => Promise<{ course: Course; now: Date }>
   }
   catalog: {
@@ -35,8 +38,11 @@ export type FromProvider = Assignment & Omit<Provided, 'agreed'>
 
 /** What members and the operator decide about the subscription of an organization. */
 export function createChangesService({ subscriptions, catalog }: Dependencies) {
-  const act = (action: string, change: Change) => async (organizationId: string, by: Acting) =>
-    toSubscription(await subscriptions.act(organizationId, { by, action: `subscription.${action}`, change }))
+  const act = (action: string, change: Change) => async (organizationId: string, by: Acting, reason?: string) => {
+    return toSubscription(
+      await subscriptions.act(organizationId, { by, action: `subscription.${action}`, change, reason }),
+    )
+  }
 
   /** A plan that everybody may choose. */
   async function offer(planKey: string): Promise<Agreed> {
@@ -95,8 +101,13 @@ export function createChangesService({ subscriptions, catalog }: Dependencies) {
     closeNow: act('closed', decisions.closeNow),
 
     /** Puts an organization on any version of any plan, for an operator; by the rules of every change. */
-    async assignPlan(organizationId: string, assignment: Assignment, by: Acting): Promise<Subscription> {
-      return act('plan_assigned', changeTo(await versionOf(organizationId, assignment)))(organizationId, by)
+    async assignPlan(
+      organizationId: string,
+      assignment: Assignment,
+      by: Acting,
+      reason: string,
+    ): Promise<Subscription> {
+      return act('plan_assigned', changeTo(await versionOf(organizationId, assignment)))(organizationId, by, reason)
     },
 
     /** Makes the subscription what a payment provider says it is; see provided.follow. Safe to repeat. */
