@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../src/config.ts'
+import { createCatalogService, createSubscriptionsService } from '../src/domains/billing/index.ts'
 import { hashPassword } from '../src/domains/identity/index.ts'
 import { users } from '../src/domains/identity/tables.ts'
 import { memberships, organizations } from '../src/domains/organizations/tables.ts'
@@ -31,6 +32,9 @@ async function seed() {
     const userId = newId('usr')
     await tx.insert(users).values({ id: userId, email: EMAIL, name: 'Demo', passwordHash })
     await tx.insert(organizations).values({ id: scope.organizationId, name: 'Demo' })
+    // A plan without limits: the demo shop sends for as long as it is shown, and the benchmarks send with its key.
+    const unlimited = { postgres, catalog: createCatalogService({ postgres }), defaultPlanKey: 'enterprise' }
+    await createSubscriptionsService(unlimited).begin(tx, scope.organizationId)
     await tx
       .insert(memberships)
       .values({ id: newId('mem'), organizationId: scope.organizationId, userId, role: 'owner' })

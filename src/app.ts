@@ -3,7 +3,21 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import type { Config } from './config.ts'
 import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
-import billing, { createCatalogService } from './domains/billing/index.ts'
+import billing, {
+  type CatalogService,
+  createCatalogService,
+  createLimitsService,
+  createMetersService,
+  createMeterWindows,
+  createSubscriptionsService,
+  type Invoices,
+  invoiceJobs,
+  type MetersService,
+  meterJobs,
+  openInvoices,
+  type SubscriptionsService,
+  subscriptionJobs,
+} from './domains/billing/index.ts'
 import events, {
   createProgress,
   eraseEvents,
@@ -30,7 +44,7 @@ import organizations, {
 import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -98,14 +112,42 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   })
 
   const outcomes = openOutcomes(app, config)
+  const catalog = createCatalogService(app)
+  const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
+  const meters = createMetersService(app)
+  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
+  const invoices = openInvoices({
+    postgres: app.postgres,
+    meters,
+    plans: catalog,
+    storedThrough: (organizationId) => completeThrough({ organizationId }),
+    clock: () => new Date(),
+    ...config.invoices,
+  })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
-    await app.register(usageJobsPlugin, { config })
+    const windows = createMeterWindows({
+      postgres: app.postgres,
+      clickhouse: app.clickhouse,
+      usageDays: createUsageDays(app),
+    })
+    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
+    await app.register(subscriptionJobs, { subscriptions })
+    await app.register(invoiceJobs, { config, invoices })
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes)
+  if (config.roles.includes('api'))
+    await registerApi(app, config, pressure, outcomes, { catalog, subscriptions, meters, invoices })
   return app
+}
+
+interface BillingServices {
+  catalog: CatalogService
+  subscriptions: SubscriptionsService
+  meters: MetersService
+  invoices: Invoices
 }
 
 async function registerApi(
@@ -113,8 +155,10 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
+  { catalog, subscriptions, meters, invoices }: BillingServices,
 ): Promise<void> {
-  const organizationsService = createOrganizationsService(app)
+  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
+  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
   const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -145,13 +189,20 @@ async function registerApi(
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
-    await scope.register(billing, { catalog: createCatalogService(app) })
+    await scope.register(billing, {
+      catalog,
+      subscriptions,
+      meters,
+      invoices,
+      completeThrough: (organizationId) => completeThrough({ organizationId }),
+    })
     await scope.register(organizations, {
       organizations: organizationsService,
       graceMs: config.organizationGraceMs,
+      roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService })
+    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

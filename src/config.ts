@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { BILLING_VARIABLES, groupBilling } from './billing-environment.ts'
 import { readSignInProviders, type SignInProvider } from './sign-in-providers.ts'
 
 const DEVELOPMENT_JWT_SECRET = 'development-only-secret-do-not-use'
@@ -132,6 +133,7 @@ export const EnvironmentSchema = Type.Object(
       365,
       'Days from the request to delete an organization to its deletion; until then an owner can take it back.',
     ),
+    ...BILLING_VARIABLES,
     METERHOUSE_SHUTDOWN_TIMEOUT_MS: integer(
       8000,
       100,
@@ -269,6 +271,7 @@ function group(env: Environment, roles: Role[], signInProviders: SignInProvider[
     clickhouse: { url: env.METERHOUSE_CLICKHOUSE_URL },
     redis: { url: env.METERHOUSE_REDIS_URL, ingestUrl: env.METERHOUSE_INGEST_REDIS_URL },
     mail: { smtpUrl: env.METERHOUSE_SMTP_URL, from: env.METERHOUSE_MAIL_FROM, inboxUrl: env.METERHOUSE_MAIL_INBOX_URL },
+    ...groupBilling(env),
     organizationGraceMs: env.METERHOUSE_ORGANIZATION_GRACE_DAYS * 86_400_000,
     signInProviders,
     demoProjectId: env.METERHOUSE_DEMO_PROJECT_ID,

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 
 /** Every kind of id that Meterhouse mints, by its prefix. */
 export type IdPrefix =
@@ -15,6 +15,16 @@ export type IdPrefix =
   | 'ivt'
   | 'idn'
   | 'rol'
+  | 'sub'
+  | 'bpr'
+  | 'chg'
+  | 'inv'
+  | 'crn'
+  | 'pay'
+  | 'cpn'
+  | 'crd'
+  | 'mtr'
+  | 'alt'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
@@ -23,6 +33,15 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
  * the layout of a ULID. Example: `org_01jd7z3k9qf8v0m4c2t6n5w1xy`.
  */
 export function newId(prefix: IdPrefix, timeMs: number = Date.now()): string {
+  return idOf(prefix, timeMs, randomBytes(16))
+}
+
+/** The same for something that is known before it exists: whoever makes it of the same text and time makes the same id. */
+export function derivedId(prefix: IdPrefix, timeMs: number, of: string): string {
+  return idOf(prefix, timeMs, createHash('sha256').update(`${prefix} ${of}`).digest().subarray(0, 16))
+}
+
+function idOf(prefix: IdPrefix, timeMs: number, bytes: Uint8Array): string {
   let time = timeMs
   let head = ''
   for (let i = 0; i < 10; i++) {
@@ -30,6 +49,6 @@ export function newId(prefix: IdPrefix, timeMs: number = Date.now()): string {
     time = Math.floor(time / 32)
   }
   let tail = ''
-  for (const byte of randomBytes(16)) tail += ALPHABET.charAt(byte % 32)
+  for (const byte of bytes) tail += ALPHABET.charAt(byte % 32)
   return `${prefix}_${head}${tail}`
 }

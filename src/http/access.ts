@@ -30,6 +30,8 @@ export const PERMISSIONS = [
   'members:read',
   'members:write',
   'roles:write',
+  'billing:read',
+  'billing:write',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 

@@ -20,6 +20,13 @@ export interface QueryResult<Row> {
   stats: { elapsedMs: number; rowsRead: number }
 }
 
+/** A SELECT with its parameters and the schema of its rows. */
+export interface Statement<S extends TSchema> {
+  sql: string
+  params?: Record<string, unknown>
+  schema: S
+}
+
 export type ClickHouse = ReturnType<typeof createClickHouse>
 
 declare module 'fastify' {
@@ -57,6 +64,30 @@ export function createClickHouse({ url }: { url: string }) {
     keep_alive: { enabled: true, idle_socket_ttl: 2500 },
   })
 
+  async function select<S extends TSchema>(
+    statement: Statement<S>,
+    scope: Record<string, string>,
+  ): Promise<QueryResult<Static<S>>> {
+    for (const placeholder of Object.keys(scope).map((name) => `{${name}:String}`)) {
+      if (!statement.sql.includes(placeholder)) throw new Error(`a ClickHouse statement lacks the scope ${placeholder}`)
+    }
+    const startedAt = performance.now()
+    try {
+      const result = await client.query({
+        query: statement.sql,
+        query_params: { ...statement.params, ...scope },
+        format: 'JSON',
+        clickhouse_settings: { ...QUERY_LIMITS, output_format_json_quote_64bit_integers: 0 },
+      })
+      const body = await result.json<unknown>()
+      const rows = body.data.map((row) => Value.Parse(['Assert'], statement.schema, row))
+      const elapsedMs = body.statistics ? body.statistics.elapsed * 1000 : performance.now() - startedAt
+      return { rows, stats: { elapsedMs, rowsRead: body.statistics?.rows_read ?? 0 } }
+    } catch (error) {
+      throw toProblem(error)
+    }
+  }
+
   return {
     client,
 
@@ -64,30 +95,14 @@ export function createClickHouse({ url }: { url: string }) {
      * Runs one SELECT for one project. The statement must bind {organizationId:String} and {projectId:String} itself: one that
      * forgets is a defect and throws before it is sent. Every row is parsed by `schema`.
      */
-    async query<S extends TSchema>(
-      scope: ProjectScope,
-      statement: { sql: string; params?: Record<string, unknown>; schema: S },
-    ): Promise<QueryResult<Static<S>>> {
-      for (const placeholder of ['{organizationId:String}', '{projectId:String}']) {
-        if (!statement.sql.includes(placeholder))
-          throw new Error(`a ClickHouse statement lacks the scope ${placeholder}`)
-      }
-      const startedAt = performance.now()
-      try {
-        const result = await client.query({
-          query: statement.sql,
-          query_params: { ...statement.params, ...scope },
-          format: 'JSON',
-          clickhouse_settings: { ...QUERY_LIMITS, output_format_json_quote_64bit_integers: 0 },
-        })
-        const body = await result.json<unknown>()
-        const rows = body.data.map((row) => Value.Parse(['Assert'], statement.schema, row))
-        const elapsedMs = body.statistics ? body.statistics.elapsed * 1000 : performance.now() - startedAt
-        return { rows, stats: { elapsedMs, rowsRead: body.statistics?.rows_read ?? 0 } }
-      } catch (error) {
-        throw toProblem(error)
-      }
-    },
+    query: <S extends TSchema>(scope: ProjectScope, statement: Statement<S>): Promise<QueryResult<Static<S>>> =>
+      select(statement, { organizationId: scope.organizationId, projectId: scope.projectId }),
+
+    /** The same for all projects of one organization: the statement must bind {organizationId:String}. */
+    queryOrganization: <S extends TSchema>(
+      organizationId: string,
+      statement: Statement<S>,
+    ): Promise<QueryResult<Static<S>>> => select(statement, { organizationId }),
 
     /** Sends rows in RowBinary as one INSERT. Settings go into the statement, so that none can outlive it on a pooled session. */
     async insertRows(

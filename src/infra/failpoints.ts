@@ -14,6 +14,10 @@ export const FAILPOINTS = [
   'lease.acquired',
   'usage.counted',
   'usage.written',
+  'invoices.measured',
+  'invoices.finalizing',
+  'subscriptions.ended',
+  'subscriptions.rolled',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

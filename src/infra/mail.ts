@@ -8,6 +8,7 @@ export interface Mail {
   html: string
   /** Tells two copies of one mail from two mails. */
   messageId?: string
+  attachments?: { filename: string; content: Buffer; contentType: string }[]
 }
 
 /** Sends over SMTP. Rejects when the server does not take the message. */

@@ -50,6 +50,8 @@ const ORGANIZATION = '/v1/organizations/:organizationId'
 /** Only people belong to an organization: a key and the start page are refused in every one alike. */
 const MEMBERS = (status = 200) => [401, 403, 403, 403, 403, ...Array(5).fill(status), 403, 404, 403, 401]
 const MANAGERS = (status = 200) => [401, 403, 403, 403, 403, status, status, 403, 403, 403, 403, 404, 403, 401]
+const BILLING_READERS = MANAGERS().with(COLUMNS.indexOf('analyst'), 200)
+const SUBSCRIPTION = `${ORGANIZATION}/subscription`
 const PROJECT = '/v1/projects/:projectId'
 const PLAN = `${PROJECT}/tracking-plan`
 const PLANNERS = (status = 200) => [401, 403, 403, status, 404, status, status, status, 403, 403, 403, 404, 404, 401]
@@ -203,6 +205,17 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { reason: 'the matrix' } }),
   },
   'POST /v1/admin/organizations/:organizationId/unfreeze': { answers: NOBODY },
+  'POST /v1/admin/organizations/:organizationId/plans': { answers: NOBODY, request: async () => ({ payload: {} }) },
+  'POST /v1/admin/organizations/:organizationId/plan': {
+    answers: NOBODY,
+    request: async () => ({ payload: { planKey: 'pro', isCustom: false } }),
+  },
+  'POST /v1/admin/organizations/:organizationId/close-subscription': { answers: NOBODY },
+  'PATCH /v1/admin/organizations/:organizationId/billing': {
+    answers: NOBODY,
+    request: async () => ({ payload: { taxBasisPoints: 1900 } }),
+  },
+  'POST /v1/admin/coupons': { answers: NOBODY, request: async () => ({ payload: {} }) },
   'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
   [`GET ${ORGANIZATION}/roles`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/roles`]: {
@@ -266,9 +279,82 @@ const TABLE: Record<string, Row> = {
     answers: MANAGERS(201).with(COLUMNS.indexOf('developer'), 201),
     request: async () => ({ payload: { name: 'Made by the matrix' } }),
   },
+  [`GET ${ORGANIZATION}/usage`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/export`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/periods`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/usage/hours`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ query: { from: '2026-01-01', to: '2026-01-02' } }),
+  },
+  [`GET ${ORGANIZATION}/usage/events`]: {
+    answers: MEMBERS(),
+    request: async () => ({ query: { hour: '2026-01-01', projectId: alpha.projectId } }),
+  },
+  [`GET ${ORGANIZATION}/invoices`]: { answers: BILLING_READERS },
+  [`GET ${ORGANIZATION}/invoices/preview`]: { answers: BILLING_READERS },
+  ...Object.fromEntries(
+    ['', '/pdf', '/csv', '/verify', '/lines/:position/hours'].map((part): [string, Row] => [
+      `GET ${ORGANIZATION}/invoices/:invoiceId${part}`,
+      {
+        answers: BILLING_READERS.map((status) => (status === 200 ? 404 : status)),
+        request: async () => ({ url: invoiceUrl(part) }),
+      },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['pay', 'void', 'uncollectible', 'credit-notes'].map((act): [string, Row] => [
+      `POST /v1/admin/organizations/:organizationId/invoices/:invoiceId/${act}`,
+      { answers: NOBODY, request: async () => ({ url: `/v1/admin${invoiceUrl('').slice(3)}/${act}`, payload: {} }) },
+    ]),
+  ),
+  'POST /v1/admin/organizations/:organizationId/credit': {
+    answers: NOBODY,
+    request: async () => ({ payload: { amount: '1', currency: 'USD', reason: 'the matrix' } }),
+  },
+  [`GET ${ORGANIZATION}/meters`]: { answers: BILLING_READERS },
+  [`POST ${ORGANIZATION}/meters`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { key: 'events', name: 'Taken', aggregation: 'count' } }),
+  },
+  [`GET ${ORGANIZATION}/meters/:meterKey`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ url: meterUrl('events') }),
+  },
+  [`POST ${ORGANIZATION}/meters/:meterKey/versions`]: {
+    answers: MANAGERS(409),
+    request: async () => ({
+      url: `${meterUrl('events')}/versions`,
+      payload: { baseVersion: 1, name: 'Changed', aggregation: 'count' },
+    }),
+  },
+  [`POST ${ORGANIZATION}/meters/preview`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ payload: { name: 'Tried', aggregation: 'count' } }),
+  },
   [`POST ${ORGANIZATION}/leave`]: { answers: MEMBERS(204), endsSession: true },
   'GET /v1/plans': { answers: EVERYBODY },
   'GET /v1/plans/:planKey': { answers: EVERYBODY, request: async () => ({ url: '/v1/plans/free' }) },
+  [`GET ${ORGANIZATION}/billing`]: { answers: BILLING_READERS },
+  [`PATCH ${ORGANIZATION}/billing`]: { answers: MANAGERS(), request: async () => ({ payload: { name: 'Billed' } }) },
+  [`POST ${ORGANIZATION}/billing/coupons`]: {
+    answers: MANAGERS(404),
+    request: async () => ({ payload: { code: 'NOBODYS' }, remoteAddress: newAddress() }),
+  },
+  [`GET ${SUBSCRIPTION}`]: { answers: BILLING_READERS },
+  [`GET ${SUBSCRIPTION}/change-preview`]: {
+    answers: BILLING_READERS,
+    request: async () => ({ ...(await subscribed('active', false)), query: { planKey: 'pro' } }),
+  },
+  // What is agreed with each customer is nothing that a customer can choose.
+  [`POST ${SUBSCRIPTION}/change`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { planKey: 'enterprise' } }),
+  },
+  [`POST ${SUBSCRIPTION}/withdraw`]: { answers: MANAGERS(409) },
+  [`POST ${SUBSCRIPTION}/cancel`]: { answers: MANAGERS(), request: () => subscribed('active', false) },
+  [`POST ${SUBSCRIPTION}/reactivate`]: { answers: MANAGERS(), request: () => subscribed('active', true) },
+  [`POST ${SUBSCRIPTION}/pause`]: { answers: MANAGERS(), request: () => subscribed('active', false) },
+  [`POST ${SUBSCRIPTION}/resume`]: { answers: MANAGERS(), request: () => subscribed('paused', false) },
   [`GET ${PROJECT}/settings`]: { answers: EVERYBODY },
   // An image, whatever becomes of the event.
   'GET /v1/pixel/:call': { answers: EVERYBODY },
@@ -359,6 +445,10 @@ const TABLE: Record<string, Row> = {
   },
 }
 
+const invoiceUrl = (part: string) =>
+  `/v1/organizations/${alpha.organizationId}/invoices/${newId('inv')}${part.replace(':position', '1')}`
+const meterUrl = (key: string) => `/v1/organizations/${alpha.organizationId}/meters/${key}`
+
 /** The address of a member who is there to be changed. */
 async function aMember() {
   return { url: `/v1/organizations/${alpha.organizationId}/members/${await addMember(app, alpha, 'viewer')}` }
@@ -371,6 +461,14 @@ async function anInvitation(): Promise<string> {
   const request = { method: 'POST', url, payload, remoteAddress: newAddress() } as const
   const made = await app.inject(authorized(sessionOf(app, alpha.userId), request))
   return `${url}/${made.json().id}`
+}
+
+/** Nothing more for the request: what it is about is brought into a state, whoever asks. */
+async function subscribed(status: string, cancels: boolean) {
+  await app.postgres.withTenant(alpha.organizationId, (tx) =>
+    tx.execute(sql`update subscriptions set status = ${status}, cancel_at_period_end = ${cancels}`),
+  )
+  return {}
 }
 
 /** The address of a role that is there to be changed. */
@@ -474,7 +572,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
 const PROBLEMS: Record<number, RegExp> = {
   401: /^auth\.unauthenticated$/,
   403: /^auth\.forbidden$/,
-  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found)$/,
+  404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
   426: /^live\.upgrade_required$/,
 }
 

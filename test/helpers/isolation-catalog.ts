@@ -1,7 +1,13 @@
 import type pg from 'pg'
 
 /** Unique without the organization, and why that tells a tenant nothing about another: the values cannot be guessed. */
-const UNGUESSABLE_INDEXES = ['projects_id', 'api_keys_hash', 'invitations_token']
+const UNGUESSABLE_INDEXES = [
+  'projects_id',
+  'api_keys_hash',
+  'invitations_token',
+  'billing_accounts_stripe',
+  'subscriptions_stripe',
+]
 
 /** Tables outside the organizations, with the columns of them that a tenant transaction may read. */
 const GLOBAL_TABLES = { users: ['id', 'email', 'name', 'created_at'] }
@@ -14,6 +20,8 @@ export const SYSTEM_TABLES = [
   'user_identities',
   'plans',
   'plan_versions',
+  'coupons',
+  'invoice_numbers',
 ]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
@@ -23,7 +31,17 @@ export const APPEND_ONLY_TABLES = [
   'audit_entries',
   'plan_versions',
   'custom_plan_versions',
+  'subscription_phases',
+  'redeemed_coupons',
+  'meters',
+  'invoice_lines',
+  'credit_notes',
+  'payments',
+  'credit_entries',
 ]
+
+/** Tables whose rows change and are never deleted, except with their organization. */
+export const KEPT_TABLES = ['billing_accounts', 'subscriptions', 'billing_periods', 'billing_charges']
 
 const TABLES = `with tables as (
   select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity, tenant.attnum as tenant_number,

@@ -20,7 +20,7 @@ export interface Table {
   tenantColumn: string | undefined
   columns: { name: string; type: string; required: boolean }[]
   foreignKeys: ForeignKey[]
-  /** Columns of every unique index, the primary key among them; an expression is null. */
+  /** Columns of every unique index over all rows, the primary key among them; an expression is null. */
   uniques: (string | null)[][]
 }
 
@@ -46,7 +46,7 @@ const TABLES = `
        from pg_constraint where conrelid = c.oid and contype = 'f') as "foreignKeys",
     (select coalesce(json_agg((select json_agg(attname order by n) from unnest(indkey::int2[]) with ordinality k(num, n)
               left join pg_attribute on attrelid = indrelid and attnum = num and num <> 0)), '[]')
-       from pg_index where indrelid = c.oid and indisunique) as uniques
+       from pg_index where indrelid = c.oid and indisunique and indpred is null) as uniques
   from pg_class c
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
   order by c.relname`

@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { APPEND_ONLY_TABLES } from './isolation-catalog.ts'
+import { APPEND_ONLY_TABLES, KEPT_TABLES } from './isolation-catalog.ts'
 import type { IsolationDatabase } from './isolation-database.ts'
 import { insertOf, newRow, type Row, type Table, type Tenant } from './isolation-fixtures.ts'
 import { type Probe, violationsOf } from './isolation-probe.ts'
@@ -45,15 +45,22 @@ export async function matrixViolations(
   return violations
 }
 
+/** Whether an organization has one row of it at most. */
+const isTheTenant = (table: Table) =>
+  table.uniques.some((columns) => columns.length === 1 && columns[0] === table.tenantColumn)
 const isAppendOnly = (table: Table) => APPEND_ONLY_TABLES.includes(table.name)
 
-/** Rows of an append-only table are changed by nobody, one's own among them. */
+/** What nobody may do to a table, one's own rows among it. */
+function deniedIn(table: Table): RegExp | undefined {
+  if (isAppendOnly(table)) return /: (update|delete|select for update|upsert by)/
+  return KEPT_TABLES.includes(table.name) ? /: delete/ : undefined
+}
+
 function asGranted(table: Table, probes: Probe[]): Probe[] {
-  if (!isAppendOnly(table)) return probes
+  const denied = deniedIn(table)
+  if (!denied) return probes
   return probes.map(({ count, ...probe }) =>
-    /: (update|delete|select for update|upsert by)/.test(probe.name)
-      ? { ...probe, refused: DENIED }
-      : { count, ...probe },
+    denied.test(probe.name) ? { ...probe, refused: DENIED } : { count, ...probe },
   )
 }
 
@@ -95,7 +102,6 @@ function upsertOf(table: Table, row: Row, conflictColumns: string[]): SQL {
 }
 
 function tenantProbes(table: Table, own: Tenant, other: Tenant, { fresh, smuggled, stored }: ProbeRows): Probe[] {
-  const isTheTenant = table.uniques.some((columns) => columns.length === 1 && columns[0] === table.tenantColumn)
   const probe = (what: string, expected: Pick<Probe, 'count' | 'refused'>, ...statements: SQL[]) => ({
     name: `${table.name}: ${what}`,
     statements,
@@ -111,7 +117,7 @@ function tenantProbes(table: Table, own: Tenant, other: Tenant, { fresh, smuggle
     ),
     probe('copy gives its own row', { count: 1 }, sql`copy ${name(table)} to stdout`),
     // An organization exists once, so a second row of its own meets the primary key and not the wall.
-    probe('insert of its own', isTheTenant ? { refused: UNIQUE_TAKEN } : { count: 1 }, insertOf(table, fresh)),
+    probe('insert of its own', isTheTenant(table) ? { refused: UNIQUE_TAKEN } : { count: 1 }, insertOf(table, fresh)),
     probe('insert into the other', { refused: DENIED }, insertOf(table, smuggled)),
     probe(
       'insert over the other’s row, do nothing',
@@ -211,6 +217,6 @@ function systemProbes(table: Table, tenant: Tenant, other: Tenant, row: Row): Pr
     probe('select gives the rows of both', 2, sql`${selectOf(table)} ${ofBoth}`),
     probe('update', 1, sql`${touch(table)} ${of(table, tenant)}`),
     probe('delete', 1, ...withoutUse(table), sql`delete from ${name(table)} ${of(table, tenant)}`),
-    probe('upsert', row.id === tenant.organizationId ? 0 : 1, sql`${insertOf(table, row)} on conflict do nothing`),
+    probe('upsert', isTheTenant(table) ? 0 : 1, sql`${insertOf(table, row)} on conflict do nothing`),
   ]
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { createCatalogService, createSubscriptionsService } from '../../src/domains/billing/index.ts'
 import { hashPassword } from '../../src/domains/identity/index.ts'
 import { sessions, users } from '../../src/domains/identity/tables.ts'
 import type { OrganizationRole } from '../../src/domains/organizations/roles.ts'
@@ -26,8 +27,20 @@ export interface TestTenant {
 const password = randomBytes(12).toString('hex')
 const passwordHash = hashPassword(password)
 
+interface TenantOptions {
+  /** What it is on; without one nothing is limited. */
+  planKey?: string
+  clock?: () => Date
+}
+
 /** An organization with one project, a member of the given role, a write key and an API key. */
-export async function createTenant(postgres: Postgres, role: OrganizationRole = 'owner'): Promise<TestTenant> {
+export async function createTenant(
+  postgres: Postgres,
+  role: OrganizationRole = 'owner',
+  { planKey = 'enterprise', clock }: TenantOptions = {},
+): Promise<TestTenant> {
+  const catalog = createCatalogService({ postgres })
+  const begin = { postgres, catalog, defaultPlanKey: planKey, ...(clock && { clock }) }
   const scope = { organizationId: newId('org'), projectId: newId('prj') }
   const userId = newId('usr')
   const email = `${userId}@example.com`
@@ -36,6 +49,7 @@ export async function createTenant(postgres: Postgres, role: OrganizationRole = 
     await tx.insert(users).values({ id: userId, email, name: 'Test', passwordHash: hash })
     await insertSession(tx, userId)
     await tx.insert(organizations).values({ id: scope.organizationId, name: 'Test' })
+    await createSubscriptionsService(begin).begin(tx, scope.organizationId)
     await tx.insert(memberships).values({ id: newId('mem'), organizationId: scope.organizationId, userId, role })
     await tx.insert(projects).values({ id: scope.projectId, organizationId: scope.organizationId, name: 'Test' })
     const write = await issueKey(tx, scope, { name: 'write', kind: 'write' })

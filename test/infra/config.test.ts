@@ -236,6 +236,16 @@ const GROUPS = {
   ],
   Requests: ['API_REQUESTS_PER_MINUTE', 'FAILED_AUTHENTICATIONS_PER_MINUTE'],
   Organizations: ['ORGANIZATION_GRACE_DAYS'],
+  Billing: [
+    'DEFAULT_PLAN',
+    'SELLER_NAME',
+    'SELLER_ADDRESS',
+    'SELLER_TAX_ID',
+    'INVOICE_PREFIX',
+    'CREDIT_NOTE_PREFIX',
+    'INVOICE_DUE_DAYS',
+    'INVOICE_GRACE_HOURS',
+  ],
   'Demo page': ['DEMO_PROJECT_ID'],
 }
 const INTRODUCTION = `# The configuration of Meterhouse. Copy this file to .env and set what you need.

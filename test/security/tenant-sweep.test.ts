@@ -62,6 +62,11 @@ await app.postgres.withSystem((tx) =>
     email: `${CANARY}@company.example`,
   }),
 )
+const invoiceId = newId('inv')
+await app.postgres.withSystem((tx) =>
+  tx.execute(sql`insert into invoices (organization_id, id, reason, currency, cut_off, document, content_hash, created_at)
+    values (${beta.organizationId}, ${invoiceId}, 'manual', 'USD', now(), ${JSON.stringify({ lines: [], buyer: CANARY })}, '', now())`),
+)
 const operations = await operationsOf(app)
 const callers: Record<string, string> = { key: alpha.apiKey, ...(await makeRoleSessions(app, alpha)) }
 
@@ -82,6 +87,7 @@ const IDS: Record<string, Id> = {
   invitationId: { foreign: [invitationId], unknown: () => newId('ivt') },
   roleId: { foreign: [roleId], unknown: () => newId('rol') },
   identityId: { foreign: [identityId], unknown: () => newId('idn') },
+  invoiceId: { foreign: [invoiceId], unknown: () => newId('inv') },
   messageId: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   messageIds: { foreign: [messageId], unknown: () => `message-of-${newId('prj')}` },
   anonymousId: { foreign: [beta.userId], unknown: () => newId('usr') },
@@ -92,9 +98,11 @@ const IDS: Record<string, Id> = {
 const PLAIN: Record<string, string> = {
   eventName: `${CANARY} event`,
   version: '1',
+  position: '1',
   call: 'track.gif',
   key: beta.writeKey,
   planKey: 'nothing',
+  meterKey: 'events',
   providerId: 'nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
@@ -205,16 +213,16 @@ const swept = operations.filter((operation) => !isIngestion(operation))
 
 t.test('every id of every route is one that the sweep can fill, and a new one stops it', async (t) => {
   t.same(unknownIds(operations), [])
-  const parameters = [{ in: 'path', name: 'invoiceId', required: true, schema: {} }]
+  const parameters = [{ in: 'path', name: 'deliveryId', required: true, schema: {} }]
   const route = {
     id: 'new',
     method: 'GET',
-    path: '/v1/invoices/{invoiceId}',
+    path: '/v1/deliveries/{deliveryId}',
     parameters,
     body: undefined,
     isPublic: false,
   }
-  t.same(unknownIds([route]), ['new: invoiceId'])
+  t.same(unknownIds([route]), ['new: deliveryId'])
 })
 
 t.test('D1: nothing of another tenant answers differently from what does not exist', async (t) => {

@@ -28,8 +28,9 @@ export const EntrySchema = Type.Object(
     at: Type.String({ format: 'date-time' }),
     projectId: Nullable('The project that it concerns, if it concerns one.'),
     actor: Type.Object({
-      kind: Type.Union([Type.Literal('user'), Type.Literal('key'), Type.Literal('operator')], {
-        description: 'A member, an API key, or a person who runs the platform.',
+      kind: Type.Union([Type.Literal('user'), Type.Literal('key'), Type.Literal('operator'), Type.Literal('system')], {
+        description:
+          'A member, an API key, a person who runs the platform, or the platform itself when its time had come.',
       }),
       id: Type.String(),
       name: Nullable('As it was called then.'),

@@ -17,7 +17,8 @@ export interface Act {
   organizationId: string
   /** Left out of what concerns no project. */
   projectId?: string
-  by: Acting
+  /** `system` for what happens by itself, as when a time has come. */
+  by: Acting | 'system'
   /** As `noun.verb`, the verb in the past. */
   action: string
   target: { kind: string; id: string }
@@ -33,7 +34,8 @@ export interface Act {
 export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   const { organizationId, by, action, target } = act
   const actor = actorOf(by)
-  const actorName = await store.findActorName(tx, organizationId, actor)
+  const { ip, userAgent } = by === 'system' ? { ip: null, userAgent: undefined } : by
+  const actorName = by === 'system' ? null : await store.findActorName(tx, organizationId, actor)
   await store.lockChain(tx, organizationId)
   // A statement after the lock, because it has to see what whoever held the lock has committed.
   const { last, at } = await store.readHead(tx, organizationId)
@@ -48,8 +50,8 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
     action,
     targetKind: target.kind,
     targetId: storableText(target.id),
-    ip: by.ip,
-    userAgent: by.userAgent === undefined ? null : storableText(by.userAgent.slice(0, USER_AGENT_MAX)),
+    ip,
+    userAgent: userAgent === undefined ? null : storableText(userAgent.slice(0, USER_AGENT_MAX)),
     before: storable(act.before),
     after: storable(act.after),
     previousHash: last?.hash ?? GENESIS,
@@ -57,7 +59,9 @@ export async function record(tx: TenantTx | SystemTx, act: Act): Promise<void> {
   await store.insertEntry(tx, { ...entry, hash: sealOf(entry) })
 }
 
-function actorOf({ principal, asOperator }: Acting): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
+function actorOf(by: Act['by']): Pick<store.EntryRow, 'actorKind' | 'actorId'> {
+  if (by === 'system') return { actorKind: 'system', actorId: 'system' }
+  const { principal, asOperator } = by
   if (principal.kind === 'key') return { actorKind: 'key', actorId: principal.keyId }
   if (principal.kind === 'session') return { actorKind: asOperator ? 'operator' : 'user', actorId: principal.userId }
   throw new Error('a viewer changes nothing')

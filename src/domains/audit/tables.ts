@@ -18,7 +18,7 @@ export const auditEntries = pgTable(
     at: timestamp({ withTimezone: true, precision: 3 }).notNull(),
     /** The project that it concerns; NULL for what concerns the organization or its people. */
     projectId: text('project_id'),
-    actorKind: text('actor_kind', { enum: ['user', 'key', 'operator'] }).notNull(),
+    actorKind: text('actor_kind', { enum: ['user', 'key', 'operator', 'system'] }).notNull(),
     actorId: text('actor_id').notNull(),
     /** As it was called then: it may be renamed or gone when somebody reads this. */
     actorName: text('actor_name'),

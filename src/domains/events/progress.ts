@@ -7,7 +7,7 @@ import { bufferKeys, type Lane, shardOf } from './buffer.ts'
  * moment before the oldest entry that a sink has not stored yet, or now when there is none. Read it before the query it is for.
  */
 export function createProgress({ redis, shards }: { redis: Redis; shards: number }) {
-  return async ({ organizationId }: ProjectScope): Promise<Date> =>
+  return async ({ organizationId }: Pick<ProjectScope, 'organizationId'>): Promise<Date> =>
     new Date(await storedThroughMs(redis, shardOf(organizationId, shards)))
 }
 

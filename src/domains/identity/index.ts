@@ -35,6 +35,7 @@ import { createTokens } from './tokens.ts'
 
 export { SESSIONS_ENDED } from './fact-kinds.ts'
 export { identityJobs } from './jobs.ts'
+export { render as renderMail } from './mails/templates.ts'
 export { createOperatorsService } from './operators/service.ts'
 export { hashPassword } from './passwords.ts'
 

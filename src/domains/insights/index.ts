@@ -4,8 +4,12 @@ import { insightsRoutes } from './routes.ts'
 import { createInsightsService } from './service.ts'
 
 export { eventNamesStatement, recentSpan } from './catalog.ts'
+export { type Condition, readFilters } from './conditions.ts'
+export { type Field, parseField, parseProperty } from './fields.ts'
 export { createFilterPredicate } from './filter-predicate.ts'
-export { FilterSchema, Filters } from './filter-schema.ts'
+export { FieldName, FilterSchema, Filters, OneOf } from './filter-schema.ts'
+export { compileConditions, groupText, opaqueTime } from './filters.ts'
+export { createParameters, type Parameters } from './parameters.ts'
 export { sampleStatement } from './sample.ts'
 export { createInsightsService, type InsightsService } from './service.ts'
 

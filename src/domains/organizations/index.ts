@@ -21,6 +21,8 @@ interface OrganizationsOptions {
   organizations: OrganizationsService
   /** How long the deletion of an organization can be taken back. */
   graceMs: number
+  /** See createInvitationsService. */
+  roomForMember: Parameters<typeof createInvitationsService>[0]['roomFor']
   /** Makes the token of an invitation's link of its id. */
   invitationTokenOf: (invitationId: string) => string
 }
@@ -37,6 +39,7 @@ const organizationsPlugin: FastifyPluginAsync<OrganizationsOptions> = async (app
   const invitations = createInvitationsService({
     postgres,
     alone: organizations.alone,
+    roomFor: options.roomForMember,
     readOrganization: organizations.readOrganization,
     tokenOf,
   })

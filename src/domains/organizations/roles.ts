@@ -9,9 +9,10 @@ const VIEWER = [
   'organizations:read',
   'members:read',
 ] as const satisfies readonly Permission[]
-const ANALYST = [...VIEWER, 'keys:read'] as const satisfies readonly Permission[]
+const ANALYST = [...VIEWER, 'keys:read', 'billing:read'] as const satisfies readonly Permission[]
 const DEVELOPER = [
-  ...ANALYST,
+  ...VIEWER,
+  'keys:read',
   'keys:write',
   'projects:write',
   'projects:create',
@@ -24,6 +25,8 @@ const ADMIN = [
   'members:write',
   'roles:write',
   'audit:read',
+  'billing:read',
+  'billing:write',
 ] as const satisfies readonly Permission[]
 
 /** The built-in roles, from the most to the least that they may do. An owner may also make owners. */

@@ -28,13 +28,19 @@ import {
 
 export type OrganizationsService = ReturnType<typeof createOrganizationsService>
 
+interface Dependencies {
+  postgres: Postgres
+  /** Gives a new organization what it is billed by, in the transaction that makes it. */
+  beginBilling: (tx: SystemTx, organizationId: string) => Promise<void>
+}
+
 const ORGANIZATION_ID = /^org_[0-9a-z]{26}$/
 
 /**
  * Organizations, and what a person may do in one. Memberships are read anew for every request, so that a new role, or none, counts for
  * the next one in every process.
  */
-export function createOrganizationsService({ postgres }: { postgres: Postgres }) {
+export function createOrganizationsService({ postgres, beginBilling }: Dependencies) {
   async function membershipOf({ organizationId, userId }: OrganizationScope) {
     return postgres.withTenant(organizationId, (tx) => findMembership(tx, userId))
   }
@@ -43,6 +49,7 @@ export function createOrganizationsService({ postgres }: { postgres: Postgres })
     const organization = await insertOrganization(tx, { id: newId('org'), name })
     const owner = { organizationId: organization.id, id: newId('mem'), userId: ownerId, role: 'owner' } as const
     await insertMembership(tx, owner)
+    await beginBilling(tx, organization.id)
     const target = { kind: 'organization', id: organization.id }
     await record(tx, { organizationId: organization.id, by, action: 'organization.made', target, after: { name } })
     return organization

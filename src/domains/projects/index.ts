@@ -7,8 +7,14 @@ import type { ProjectsService } from './service.ts'
 export { isAllowedOrigin } from './origins.ts'
 export { createProjectsService, issueKey, KEY_REVOKED, PROJECT_CHANGED, type ProjectsService } from './service.ts'
 
-const projectsPlugin: FastifyPluginAsync<{ projects: ProjectsService }> = async (app, options) => {
-  await app.register(projectRoutes, options)
-  await app.register(catalogRoutes, { catalog: createCatalogService(app) })
+interface ProjectsOptions {
+  projects: ProjectsService
+  /** See createCatalogService. */
+  roomForProject: Parameters<typeof createCatalogService>[0]['roomFor']
+}
+
+const projectsPlugin: FastifyPluginAsync<ProjectsOptions> = async (app, { projects, roomForProject: roomFor }) => {
+  await app.register(projectRoutes, { projects })
+  await app.register(catalogRoutes, { catalog: createCatalogService({ postgres: app.postgres, roomFor }) })
 }
 export default projectsPlugin

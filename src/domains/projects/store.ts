@@ -23,6 +23,9 @@ export function listProjects(tx: TenantTx, page: { limit: number; after: string 
   return tx.select().from(projects).where(gt(projects.id, page.after)).orderBy(asc(projects.id)).limit(page.limit)
 }
 
+/** Projects of the organization of the transaction. */
+export const countProjects = (tx: TenantTx): Promise<number> => tx.$count(projects)
+
 export async function insertProject(tx: TenantTx, project: typeof projects.$inferInsert): Promise<ProjectRow> {
   const [row] = await tx.insert(projects).values(project).returning()
   if (!row) throw new Error('the inserted project was not returned')

@@ -4,7 +4,9 @@ import type { ProjectScope } from '../../http/access.ts'
 import { createIngestion } from './ingestion.ts'
 import { createUsageJobs } from './jobs.ts'
 import { usageRoutes } from './routes.ts'
-import { createUsageService } from './service.ts'
+import { createUsageService, type UsageDependencies } from './service.ts'
+
+export { createUsageDays } from './service.ts'
 
 interface UsageOptions {
   config: Config
@@ -19,11 +21,13 @@ const usagePlugin: FastifyPluginAsync<UsageOptions> = async (app, { config, comp
 }
 export default usagePlugin
 
+type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters'>
+
 /** What keeps the accounts: the counting of usage windows and their reconciliation. */
-export const usageJobsPlugin: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+export const usageJobsPlugin: FastifyPluginAsync<UsageJobsOptions> = async (app, { config, recountMeters }) => {
   const { ingestRedis: redis, clickhouse, postgres, metrics, log } = app
   const { shards } = config.ingest
-  const usage = createUsageService({ redis, shards, clickhouse, postgres, metrics })
+  const usage = createUsageService({ redis, shards, clickhouse, postgres, metrics, recountMeters })
   const jobs = createUsageJobs({ usage, redis, shards, metrics, log })
   app.addHook('onReady', async () => jobs.start())
   app.addHook('preClose', () => jobs.stop())

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { ClickHouse } from '../../infra/clickhouse.ts'
+import type { ClickHouse, ProjectScope } from '../../infra/clickhouse.ts'
 import { failpoint } from '../../infra/failpoints.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Postgres } from '../../infra/postgres.ts'
@@ -14,6 +14,8 @@ export interface UsageDependencies {
   clickhouse: ClickHouse
   postgres: Postgres
   metrics: Metrics
+  /** Counts what else is made of the days of a project. They stay marked until this has succeeded, too. */
+  recountMeters: (project: ProjectScope, days: readonly { dayMs: number; revision: number }[]) => Promise<void>
 }
 
 export type UsageService = ReturnType<typeof createUsageService>
@@ -33,13 +35,15 @@ const REST_AFTER_FAILURE_MS = 2000
  * overwritten. The promise: a touched hour stays marked until a count that began after its last mark is committed. So a crash anywhere
  * repeats a count and never loses one, several processes may count at once, and counting twice changes nothing.
  */
-export function createUsageService({ redis, shards, clickhouse, postgres, metrics }: UsageDependencies) {
+export function createUsageService(dependencies: UsageDependencies) {
+  const { redis, shards, clickhouse, postgres, metrics, recountMeters } = dependencies
   const restsUntil = new Map<string, number>()
 
   async function recount(project: DirtyProject): Promise<void> {
     const startedAt = performance.now()
     const { organizationId, projectId } = project
     const days = await countDays(clickhouse, project)
+    await recountMeters({ organizationId, projectId }, days)
     failpoint('usage.counted')
     const late = await postgres.withTenant(organizationId, async (tx) => {
       let changed = 0
@@ -111,3 +115,9 @@ export function createUsageService({ redis, shards, clickhouse, postgres, metric
       }),
   }
 }
+
+/** Events of each project and day of an organization, by the usage windows. */
+export const createUsageDays =
+  ({ postgres }: { postgres: Postgres }) =>
+  (organizationId: string, fromMs: number, toMs: number) =>
+    postgres.withTenant(organizationId, (tx) => countedDays(tx, fromMs, toMs))

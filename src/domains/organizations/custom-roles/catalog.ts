@@ -19,6 +19,8 @@ const DESCRIPTIONS: Record<Permission, string> = {
   'members:read': 'See who belongs to the organization, and its roles.',
   'members:write': 'Give members roles that may do no more than one may oneself, and remove such members.',
   'roles:write': 'Make, change and delete roles that may do no more than one may oneself.',
+  'billing:read': 'See usage, meters, the plan, its periods, what is owed and the invoices.',
+  'billing:write': 'Change the plan, pause or cancel it, define meters, and say who is billed.',
 }
 
 /** Everything that can be permitted, and to whom. */

@@ -19,13 +19,15 @@ export type InvitationsService = ReturnType<typeof createInvitationsService>
 interface Dependencies {
   postgres: Postgres
   alone: Alone
+  /** Throws 409, inside the transaction that adds a member, when the organization may have no more of them. */
+  roomFor: (organizationId: string) => Promise<(tx: TenantTx | SystemTx, count: () => Promise<number>) => Promise<void>>
   readOrganization: (scope: OrganizationScope) => Promise<Organization>
   /** Makes the token of an invitation of its id, for the link that is mailed. */
   tokenOf: (invitationId: string) => string
 }
 
 /** How people come into an organization: a member asks them by mail, and they say yes from the account of that address. */
-export function createInvitationsService({ postgres, alone, readOrganization, tokenOf }: Dependencies) {
+export function createInvitationsService({ postgres, alone, roomFor, readOrganization, tokenOf }: Dependencies) {
   const theInvitation = async (tx: TenantTx, id: string) => {
     const row = await store.lockInvitation(tx, id)
     if (!row) throw noSuchInvitation()
@@ -36,10 +38,12 @@ export function createInvitationsService({ postgres, alone, readOrganization, to
 
   return {
     /** Invites an address. The mail follows; it holds the only copy of the token. */
-    invite: (scope: OrganizationScope, { email, role }: InvitationInput, by: Acting): Promise<Invitation> =>
-      alone(scope, async (tx, own) => {
+    async invite(scope: OrganizationScope, { email, role }: InvitationInput, by: Acting): Promise<Invitation> {
+      const { organizationId, userId: invitedBy } = scope
+      const takeRoom = await roomFor(organizationId)
+      return alone(scope, async (tx, own) => {
         assertManages(own, role)
-        const { organizationId, userId: invitedBy } = scope
+        await takeRoom(tx, () => store.countMembers(tx, organizationId))
         if (await store.isMember(tx, email)) throw alreadyMember('Whoever has this address is a member already.')
         const id = newId('ivt')
         const [tokenHash, expiresAt] = [hashOf(tokenOf(id)), new Date(Date.now() + TTL_MS)]
@@ -50,7 +54,8 @@ export function createInvitationsService({ postgres, alone, readOrganization, to
         const target = { kind: 'invitation', id }
         await record(tx, { organizationId, by, action: 'member.invited', target, after: { email, role } })
         return toInvitation(row)
-      }),
+      })
+    },
 
     async listInvitations({ organizationId }: OrganizationScope, page: { limit: number; after: string }) {
       const rows = await postgres.withTenant(organizationId, (tx) =>
@@ -87,12 +92,17 @@ export function createInvitationsService({ postgres, alone, readOrganization, to
     /** Makes a member of the person who was invited, once. To everybody else the token is an unknown one. */
     async accept(token: string, person: SessionPrincipal, by: Acting): Promise<Organization> {
       const { userId } = person
+      const invitedTo = await postgres.withSystem((tx) => store.findInvitedTo(tx, hashOf(token), userId))
+      if (invitedTo === undefined) throw noSuchInvitation()
+      const takeRoom = await roomFor(invitedTo)
       const organizationId = await postgres.withSystem(async (tx) => {
         const invitation = await store.takeInvitation(tx, hashOf(token), userId)
         if (!invitation) throw noSuchInvitation()
         const { organizationId, role, invitedBy, id } = invitation
         const joined = await joinOrganization(tx, { organizationId, id: newId('mem'), userId, role })
         if (!joined) throw alreadyMember('You are a member already.')
+        // The one who joins is among them.
+        await takeRoom(tx, async () => (await store.countMembers(tx, organizationId)) - 1)
         const target = { kind: 'member', id: userId }
         const after = { role, invitation: id, invitedBy }
         await record(tx, { organizationId, by, action: 'member.joined', target, after })

@@ -64,6 +64,19 @@ export async function isMember(tx: TenantTx, email: string): Promise<boolean> {
   return rows.length > 0
 }
 
+export const countMembers = (tx: TenantTx | SystemTx, organizationId: string): Promise<number> =>
+  tx.$count(memberships, eq(memberships.organizationId, organizationId))
+
+/** The organization of an open invitation to a person. */
+export async function findInvitedTo(tx: SystemTx, tokenHash: string, userId: string): Promise<string | undefined> {
+  const theirs = sql`${invitations.email} = (select lower(email) from users where id = ${userId})`
+  const [row] = await tx
+    .select({ organizationId: invitations.organizationId })
+    .from(invitations)
+    .where(and(eq(invitations.tokenHash, tokenHash), isOpen, theirs))
+  return row?.organizationId
+}
+
 /** Uses an invitation up for the person it was sent to: of many who try at once one gets it. */
 export async function takeInvitation(
   tx: SystemTx,

@@ -18,7 +18,7 @@ export const catalogRoutes: FastifyPluginAsyncTypebox<{ catalog: CatalogService 
         body: NewProject,
         response: {
           201: { ...ProjectSchema, description: 'The new project.' },
-          ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503),
+          ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503),
         },
       },
     },

@@ -1,0 +1,192 @@
+import { and, asc, count, desc, eq, gte, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm'
+import type { SystemTx, TenantTx } from '../../../../infra/postgres.ts'
+import { billingAccounts } from '../../accounts/tables.ts'
+import { redeemedCoupons } from '../../coupons/tables.ts'
+import { billingCharges, billingPeriods } from '../../subscriptions/tables.ts'
+import { creditEntries } from '../tables.ts'
+
+/** What invoices are made of, as the rest of billing has written it. Every statement names the organization: jobs act for all. */
+
+type Tx = TenantTx | SystemTx
+export type PeriodRow = typeof billingPeriods.$inferSelect
+export type ChargeRow = typeof billingCharges.$inferSelect
+
+/** Makes whoever else bills or changes this organization wait until the transaction is over. */
+export async function lockAccount(tx: Tx, organizationId: string): Promise<void> {
+  await tx.execute(sql`select 1 from billing_accounts where organization_id = ${organizationId} for no key update`)
+}
+
+export async function findAccount(tx: Tx, organizationId: string) {
+  const [row] = await tx.select().from(billingAccounts).where(eq(billingAccounts.organizationId, organizationId))
+  return row
+}
+
+/** Who is billed; one that never said goes by the name of the organization. */
+export async function readBuyer(tx: Tx, organizationId: string) {
+  const { rows } = await tx.execute<{ name: string }>(sql`select name from organizations where id = ${organizationId}`)
+  const account = await findAccount(tx, organizationId)
+  return {
+    buyer: {
+      organizationId,
+      name: account?.name || rows[0]?.name || organizationId,
+      address: account?.address ?? [],
+      taxId: account?.taxId ?? null,
+      email: account?.email ?? null,
+    },
+    taxBasisPoints: BigInt(account?.taxBasisPoints ?? 0),
+  }
+}
+
+/** The addresses of an organization's owners. */
+export async function listOwners(tx: Tx, organizationId: string): Promise<string[]> {
+  const { rows } = await tx.execute<{ email: string }>(sql`
+    select u.email from memberships m join users u on u.id = m.user_id
+    where m.organization_id = ${organizationId} and m.role = 'owner' order by u.email`)
+  return rows.map(({ email }) => email)
+}
+
+/** Periods that are over and not billed yet, the first of each organization. */
+export async function listEnded(tx: SystemTx, page: { after: string; limit: number }): Promise<PeriodRow[]> {
+  return tx
+    .selectDistinctOn([billingPeriods.organizationId])
+    .from(billingPeriods)
+    .where(and(eq(billingPeriods.status, 'ended'), sql`${billingPeriods.organizationId} > ${page.after}`))
+    .orderBy(asc(billingPeriods.organizationId), asc(billingPeriods.endsAt), asc(billingPeriods.number))
+    .limit(page.limit)
+}
+
+export async function listWithChargesDue(tx: SystemTx, page: { after: string; limit: number }): Promise<string[]> {
+  const rows = await tx
+    .selectDistinct({ organizationId: billingCharges.organizationId })
+    .from(billingCharges)
+    .where(
+      and(
+        isNull(billingCharges.invoiceId),
+        eq(billingCharges.due, 'now'),
+        isAmount,
+        sql`organization_id > ${page.after}`,
+      ),
+    )
+    .orderBy(asc(billingCharges.organizationId))
+    .limit(page.limit)
+  return rows.map(({ organizationId }) => organizationId)
+}
+
+/** All periods of an organization that have begun, in their order. */
+export async function listPeriods(tx: Tx, organizationId: string): Promise<PeriodRow[]> {
+  return tx
+    .select()
+    .from(billingPeriods)
+    .where(eq(billingPeriods.organizationId, organizationId))
+    .orderBy(asc(billingPeriods.usageFrom), asc(billingPeriods.usageTo), asc(billingPeriods.startsAt))
+}
+
+export async function findPeriod(tx: Tx, organizationId: string, id: string): Promise<PeriodRow | undefined> {
+  const [row] = await tx
+    .select()
+    .from(billingPeriods)
+    .where(and(eq(billingPeriods.organizationId, organizationId), eq(billingPeriods.id, id)))
+  return row
+}
+
+const isAmount = ne(billingCharges.amount, 0n)
+const inOrder = [asc(billingCharges.createdAt), asc(billingCharges.id)]
+
+/** What the invoice of a period takes beside usage; charges of nothing are left out. */
+export async function listPeriodCharges(tx: Tx, organizationId: string, periodId: string): Promise<ChargeRow[]> {
+  return tx
+    .select()
+    .from(billingCharges)
+    .where(
+      and(
+        eq(billingCharges.organizationId, organizationId),
+        eq(billingCharges.periodId, periodId),
+        eq(billingCharges.due, 'period_end'),
+        isNull(billingCharges.invoiceId),
+        isAmount,
+      ),
+    )
+    .orderBy(...inOrder)
+}
+
+export async function listChargesDue(tx: Tx, organizationId: string): Promise<ChargeRow[]> {
+  return tx
+    .select()
+    .from(billingCharges)
+    .where(
+      and(
+        eq(billingCharges.organizationId, organizationId),
+        eq(billingCharges.due, 'now'),
+        isNull(billingCharges.invoiceId),
+        isAmount,
+      ),
+    )
+    .orderBy(...inOrder)
+}
+
+export async function listInvoicedCharges(tx: Tx, organizationId: string, invoiceId: string): Promise<ChargeRow[]> {
+  return tx
+    .select()
+    .from(billingCharges)
+    .where(and(eq(billingCharges.organizationId, organizationId), eq(billingCharges.invoiceId, invoiceId)))
+    .orderBy(...inOrder)
+}
+
+export async function markCharges(tx: Tx, organizationId: string, ids: string[], invoiceId: string): Promise<void> {
+  if (ids.length === 0) return
+  await tx
+    .update(billingCharges)
+    .set({ invoiceId })
+    .where(and(eq(billingCharges.organizationId, organizationId), inArray(billingCharges.id, ids)))
+}
+
+type Closing = Partial<Pick<PeriodRow, 'status' | 'cutOff' | 'invoiceId'>>
+
+export async function updatePeriod(tx: Tx, { organizationId, id }: PeriodRow, closing: Closing): Promise<void> {
+  await tx
+    .update(billingPeriods)
+    .set(closing)
+    .where(and(eq(billingPeriods.organizationId, organizationId), eq(billingPeriods.id, id)))
+}
+
+/**
+ * The coupons of an organization at the time of an invoice, the first redeemed first, each with how many periods have begun since: the
+ * period that begins as it is redeemed is none of them.
+ */
+export async function listCoupons(tx: Tx, organizationId: string, at: Date) {
+  const coupons = await tx
+    .select()
+    .from(redeemedCoupons)
+    .where(and(eq(redeemedCoupons.organizationId, organizationId), lte(redeemedCoupons.redeemedAt, at)))
+    .orderBy(asc(redeemedCoupons.redeemedAt), asc(redeemedCoupons.id))
+  const found = []
+  for (const { id, code, coupon, redeemedAt } of coupons) {
+    const begun = and(gte(billingPeriods.startsAt, redeemedAt), lt(billingPeriods.startsAt, at))
+    const [row] = await tx
+      .select({ periods: count() })
+      .from(billingPeriods)
+      .where(and(eq(billingPeriods.organizationId, organizationId), begun))
+    found.push({ id, code, coupon, period: BigInt(row?.periods ?? 0) })
+  }
+  return found
+}
+
+async function readBalance(tx: Tx, organizationId: string): Promise<bigint> {
+  const [last] = await tx
+    .select({ balance: creditEntries.balance })
+    .from(creditEntries)
+    .where(eq(creditEntries.organizationId, organizationId))
+    .orderBy(desc(creditEntries.sequence))
+    .limit(1)
+  return last?.balance ?? 0n
+}
+
+/** Everything beside events and plans that the next invoice over some charges comes from. `at` is the time that it bills. */
+export async function readFacts(tx: Tx, organizationId: string, charges: ChargeRow[], at: Date) {
+  return {
+    ...(await readBuyer(tx, organizationId)),
+    charges,
+    coupons: await listCoupons(tx, organizationId, at),
+    credit: await readBalance(tx, organizationId),
+  }
+}

@@ -1,0 +1,152 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
+import { invoiceNotFound, invoiceStateWrong } from '../../errors.ts'
+import { buildInvoice, type InvoiceInput } from '../build.ts'
+import { canonicalText, contentHashOf } from '../canonical.ts'
+import { amountsOf, chargesInput, lineRows, periodInput } from '../compose.ts'
+import { type Difference, differencesOf } from '../difference.ts'
+import type { InvoiceDocument } from '../document.ts'
+import { createGathering, type Measurement, type Meters, measurementOf, type Plans } from '../gathering.ts'
+import * as sources from '../sources/store.ts'
+import * as store from '../store.ts'
+
+interface Dependencies {
+  postgres: Postgres
+  meters: Meters
+  plans: Plans
+}
+
+export interface Verification {
+  /** Whether the second run came to the same bytes, and the rows say what the document says. */
+  same: boolean
+  differences: Difference[]
+}
+
+const PAGE = 100
+
+export type VerifyingService = ReturnType<typeof createVerifyingService>
+
+/**
+ * Computes a finalized invoice once more: from plan versions, charges, coupons, credit and the events themselves, with the cut-off, the
+ * parties and the tax rate that it was issued with. Nothing of what it says about amounts or quantities is read.
+ */
+export function createVerifyingService({ postgres, meters, plans }: Dependencies) {
+  const gathering = createGathering({ meters, plans })
+
+  /** What is known about an invoice before any event is read. */
+  async function read(tx: TenantTx, organizationId: string, invoiceId: string) {
+    const row = await store.findInvoice(tx, organizationId, invoiceId)
+    if (!row) throw invoiceNotFound('There is no such invoice.')
+    if (row.status === 'draft') throw invoiceStateWrong('A draft says nothing yet that could be verified.')
+    const document = JSON.parse(row.document) as InvoiceDocument
+    const charges = await sources.listInvoicedCharges(tx, organizationId, invoiceId)
+    const lines = await store.listLines(tx, organizationId, invoiceId)
+    const period = row.periodId === null ? undefined : await sources.findPeriod(tx, organizationId, row.periodId)
+    const at = period?.endsAt ?? charges.at(-1)?.createdAt ?? row.cutOff
+    const coupons = await sources.listCoupons(tx, organizationId, at)
+    const facts = {
+      buyer: document.buyer,
+      taxBasisPoints: BigInt(document.taxBasisPoints),
+      charges,
+      coupons,
+      credit: creditBefore(row, await store.listEntries(tx, organizationId)),
+    }
+    return {
+      row,
+      document,
+      lines,
+      facts,
+      period,
+      measurement: period && (await readMeasurement(tx, row, period, document)),
+    }
+  }
+
+  async function readMeasurement(
+    tx: TenantTx,
+    { organizationId, cutOff }: store.InvoiceRow,
+    period: sources.PeriodRow,
+    document: InvoiceDocument,
+  ): Promise<Measurement> {
+    const periods = await sources.listPeriods(tx, organizationId)
+    const numbers = await store.numbersOf(tx, organizationId)
+    return measurementOf(period, { periods, numbers, versions: versionsOf(document) }, cutOff)
+  }
+
+  return {
+    /** All finalized invoices, of one organization or of all, in the order of their ids. */
+    async *listInvoices(organizationId?: string) {
+      for (let after = ''; ; ) {
+        const page = { organizationId, after, limit: PAGE }
+        const rows = await postgres.withSystem((tx) => store.listFinalized(tx, page))
+        yield* rows
+        const last = rows.at(-1)
+        if (!last || rows.length < PAGE) return
+        after = last.id
+      }
+    },
+
+    async verify(organizationId: string, invoiceId: string): Promise<Verification> {
+      const found = await postgres.withTenant(organizationId, (tx) => read(tx, organizationId, invoiceId))
+      const { row, document, lines, facts, period, measurement } = found
+      const { seller } = document
+      let input: InvoiceInput
+      if (period && measurement) {
+        const measurements = await gathering.measure(organizationId, period, measurement)
+        input = periodInput({ seller, subscriptionId: period.subscriptionId, facts, measurements, measurement })
+      } else input = chargesInput(facts, seller)
+      const computed = buildInvoice({ ...input, issue: issueOf(row) })
+      const text = canonicalText(computed)
+      const differences = [
+        ...differencesOf(document, computed),
+        ...(row.document === text || row.document === canonicalText(document) ? [] : [fault('', row.document, text)]),
+        ...(row.contentHash === contentHashOf(text)
+          ? []
+          : [fault('/contentHash', row.contentHash, contentHashOf(text))]),
+        ...rowDifferences(row, lines, computed),
+      ]
+      return { same: row.document === text && differences.length === 0, differences }
+    },
+  }
+}
+
+/** The rows repeat the document for queries, and must say the same. */
+function rowDifferences(row: store.InvoiceRow, lines: store.LineRow[], computed: InvoiceDocument): Difference[] {
+  const amounts = Object.entries(amountsOf(computed)).flatMap(([name, amount]) => {
+    const stored = row[name as keyof ReturnType<typeof amountsOf>]
+    return stored === amount ? [] : [fault(`/row/${name}`, String(stored), String(amount))]
+  })
+  const expected = lineRows(row.organizationId, row.id, computed)
+  const count = Math.max(lines.length, expected.length)
+  const changed = Array.from({ length: count }, (_, index) => index).flatMap((index) => {
+    const same = isDeepStrictEqual(lines[index], expected[index])
+    return same ? [] : [fault(`/rows/${index}`, describe(lines[index]), describe(expected[index]))]
+  })
+  return [...amounts, ...changed]
+}
+
+const fault = (path: string, stored: string, computed: string): Difference => ({ path, stored, computed })
+
+const describe = (value: object | undefined): string =>
+  value ? JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? inner.toString() : inner)) : '(absent)'
+
+const issueOf = ({ number, issuedAt, dueAt }: store.InvoiceRow) =>
+  number !== null && issuedAt && dueAt ? { number, issuedAt, dueAt } : null
+
+/** Meters go on to change; an invoice was measured by the versions that its lines name. */
+function versionsOf({ lines }: InvoiceDocument): Map<string, number> {
+  const pairs = lines.flatMap(({ meter, source }): [string, number][] =>
+    meter && source.kind !== 'charge' ? [[`${source.periodId} ${meter.key}`, meter.version]] : [],
+  )
+  return new Map(pairs)
+}
+
+/** What there was in credit when the invoice was made: the balance before its own entry, or at its time where it has none. */
+function creditBefore({ id, issuedAt }: store.InvoiceRow, entries: readonly store.CreditEntryRow[]): bigint {
+  const own = entries.find(({ invoiceId, reason }) => invoiceId === id && isOfInvoice(reason))
+  const before = own
+    ? entries.filter(({ sequence }) => sequence < own.sequence)
+    : entries.filter(({ createdAt }) => issuedAt !== null && createdAt < issuedAt)
+  return before.at(-1)?.balance ?? 0n
+}
+
+const isOfInvoice = (reason: string) => reason === 'applied to an invoice' || reason === 'from an invoice'
