@@ -5,6 +5,9 @@ import type { Counting, Ledger, Receipt } from './naive-billing/ledger.ts'
 import { amountOf } from './naive-billing/price.ts'
 import { firstCopies, quantityOf } from './naive-billing/usage.ts'
 
+/** Gifts are in one currency here, and pay for nothing in another. */
+const CREDIT_CURRENCY = 'USD'
+
 export interface NaiveLine {
   kind: 'base' | 'proration_charge' | 'proration_credit' | 'usage' | 'adjustment'
   meterKey: string | null
@@ -15,9 +18,10 @@ export interface NaiveLine {
 }
 
 export interface NaiveInvoice {
-  /** When it came to be due: the end of the grace of a period, or the act that raised the charges. */
-  dueMs: number
-  reason: 'period' | 'now'
+  reason: 'period' | 'start' | 'change'
+  /** The end of the period that it bills, or the time of the last charge. */
+  atMs: number
+  issuedAtMs: number
   lines: NaiveLine[]
   amount: bigint
   discount: bigint
@@ -35,54 +39,58 @@ export interface NaiveInvoice {
 export function naiveInvoices(ledger: Ledger): { course: Course; invoices: NaiveInvoice[] } {
   const course = courseOf(ledger)
   const copies = firstCopies(ledger.receipts)
-  const drafts = [...ofPeriods(ledger, course, copies), ...ofCharges(course)]
-    .filter(({ dueMs, lines }) => dueMs <= ledger.throughMs && lines.some(({ amount }) => amount !== 0n))
-    .sort((one, other) => one.dueMs - other.dueMs)
+  const drafts = [...ofCharges(ledger, course), ...ofPeriods(ledger, course, copies)]
+    .filter(({ lines }) => lines.some(({ amount }) => amount !== 0n))
+    .sort((one, other) => one.issuedAtMs - other.issuedAtMs)
   let spent = 0n
-  const invoices = drafts.map(({ period, ...draft }) => {
-    const totals = totalsOf(draft.lines, couponsAt(ledger, course, period, draft.dueMs), taxAt(ledger, draft.dueMs))
-    const credit = creditAt(ledger, draft.dueMs) - spent
-    const owed = totals.total > 0n ? totals.total : 0n
-    const creditApplied = credit < owed ? credit : owed
+  const invoices = drafts.map(({ currency, ...draft }) => {
+    const coupons = couponsAt(ledger, course, { ...draft, currency })
+    const totals = totalsOf(draft.lines, coupons, taxAt(ledger, draft.issuedAtMs))
+    const credit = currency === CREDIT_CURRENCY ? creditAt(ledger, draft.issuedAtMs) - spent : 0n
+    // Bills below nothing give credit.
+    const creditApplied = credit < totals.total ? credit : totals.total
     spent += creditApplied
     return { ...draft, ...totals, creditApplied, amountDue: totals.total - creditApplied }
   })
   return { course, invoices }
 }
 
-type Draft = Pick<NaiveInvoice, 'dueMs' | 'reason' | 'lines'> & { period: Period }
+type Draft = Pick<NaiveInvoice, 'reason' | 'atMs' | 'issuedAtMs' | 'lines'> & { currency: string }
 
-/** Charges that are due at once, those of one act on one invoice. */
-function ofCharges({ charges }: Course): Draft[] {
-  const times = new Set(charges.filter(({ due }) => due === 'now').map(({ atMs }) => atMs))
-  return [...times].map((dueMs) => {
-    const together = charges.filter(({ due, atMs }) => due === 'now' && atMs === dueMs)
-    const [first] = together
-    if (!first) throw new Error('a time without a charge')
-    return { dueMs, reason: 'now', lines: together.map(lineOfCharge), period: first.period }
-  })
+const tickAfter = ({ ticksMs }: Ledger, ms: number) => ticksMs.find((tickMs) => tickMs >= ms)
+
+/** Charges that are due at once: all that are there when bills are made, on one. */
+function ofCharges(ledger: Ledger, { charges }: Course): Draft[] {
+  const byTick = new Map<number, Charge[]>()
+  for (const charge of charges) {
+    const tickMs = tickAfter(ledger, charge.atMs)
+    if (charge.due === 'now' && tickMs !== undefined) byTick.set(tickMs, [...(byTick.get(tickMs) ?? []), charge])
+  }
+  return [...byTick].map(([issuedAtMs, together]) => ({
+    reason: together.some(({ kind }) => kind === 'base') ? 'start' : 'change',
+    atMs: Math.max(...together.map(({ atMs }) => atMs)),
+    issuedAtMs,
+    lines: together.map(lineOfCharge),
+    currency: currencyOf(together[0]?.period),
+  }))
 }
 
 /** The use of each ended period, the base that its end raised, and what came late for the periods before. */
 function ofPeriods(ledger: Ledger, { periods, charges }: Course, copies: readonly Receipt[]): Draft[] {
-  return periods
-    .filter(({ ended }) => ended)
-    .map((period, place) => {
-      const dueMs = period.endsAtMs + ledger.graceMs
-      const before = periods[place - 1]
-      const raised = charges.filter((charge) => charge.due === 'period_end' && charge.period === period)
-      const lines = [
-        ...raised.map(lineOfCharge),
-        ...usageLines(ledger, period, copies, dueMs),
-        ...(before
-          ? periods
-              .slice(0, place)
-              .flatMap((earlier) => adjustments(ledger, earlier, copies, before.endsAtMs + ledger.graceMs, dueMs))
-          : []),
-      ]
-      return { dueMs, reason: 'period', lines, period }
-    })
+  return periods.flatMap((period, place): Draft[] => {
+    const comeByMs = period.endsAtMs + ledger.graceMs
+    const issuedAtMs = tickAfter(ledger, comeByMs + ledger.onTheWayMs)
+    if (!period.ended || issuedAtMs === undefined) return []
+    const [before] = periods.slice(0, place).slice(-1)
+    const afterMs = before ? before.endsAtMs + ledger.graceMs : comeByMs
+    const raised = charges.filter((charge) => charge.due === 'period_end' && charge.period === period)
+    const late = periods.slice(0, place).flatMap((earlier) => adjustments(ledger, earlier, copies, afterMs, comeByMs))
+    const lines = [...raised.map(lineOfCharge), ...usageLines(ledger, period, copies, comeByMs), ...late]
+    return [{ reason: 'period', atMs: period.endsAtMs, issuedAtMs, lines, currency: currencyOf(period) }]
+  })
 }
+
+const currencyOf = (period: Period | undefined) => period?.plan.terms.currency ?? ''
 
 const lineOfCharge = ({ kind, amount, fromMs, toMs }: Charge): NaiveLine => ({
   kind,
@@ -94,11 +102,10 @@ const lineOfCharge = ({ kind, amount, fromMs, toMs }: Charge): NaiveLine => ({
 })
 
 function usageLines({ meters }: Ledger, period: Period, copies: readonly Receipt[], comeByMs: number): NaiveLine[] {
-  if (period.isTrial) return []
-  const { usageFromMs: fromMs, usageToMs: toMs } = period
+  const { usageFromMs: fromMs, usageToMs: toMs, isTrial } = period
   return period.plan.terms.metered.map(({ meter, price }) => {
     const quantity = quantityOf(copies, countingOf(meters, meter), { fromMs, toMs, comeByMs })
-    return { kind: 'usage', meterKey: meter, fromMs, toMs, quantity, amount: amountOf(price, quantity) }
+    return { kind: 'usage', meterKey: meter, fromMs, toMs, quantity, amount: isTrial ? 0n : amountOf(price, quantity) }
   })
 }
 
@@ -109,13 +116,12 @@ function adjustments(
   afterMs: number,
   byMs: number,
 ): NaiveLine[] {
-  if (isTrial) return []
   return plan.terms.metered.flatMap(({ meter, price }) => {
     const counted = (comeByMs: number) => quantityOf(copies, countingOf(meters, meter), { fromMs, toMs, comeByMs })
     const before = counted(afterMs)
     const now = counted(byMs)
     if (before === now) return []
-    const amount = amountOf(price, now) - amountOf(price, before)
+    const amount = isTrial ? 0n : amountOf(price, now) - amountOf(price, before)
     return [{ kind: 'adjustment' as const, meterKey: meter, fromMs, toMs, quantity: now - before, amount }]
   })
 }
@@ -126,20 +132,24 @@ function countingOf(meters: Ledger['meters'], key: string): Counting {
   return counting
 }
 
-/** The coupons of an organization by then, with the number of periods since each was redeemed. */
-function couponsAt({ done }: Ledger, { periods }: Course, period: Period, dueMs: number) {
+/**
+ * The coupons of an organization by the time that is billed, each with the number of periods that have begun since it was redeemed. One
+ * over an amount is for bills of its currency, and for the start and the end of a period but not for changes within.
+ */
+function couponsAt({ done }: Ledger, { periods }: Course, { atMs: billedMs, reason, currency }: Draft) {
   return done.flatMap(({ atMs, act }) => {
-    if (act.kind !== 'redeem' || atMs > dueMs) return []
-    const redeemedIn = periods.findLastIndex(({ startsAtMs }) => startsAtMs <= atMs)
-    return [{ coupon: act.coupon, place: periods.indexOf(period) - redeemedIn }]
+    if (act.kind !== 'redeem' || atMs > billedMs) return []
+    if (act.coupon.kind === 'amount' && (reason === 'change' || act.currency !== currency)) return []
+    const place = periods.filter(({ startsAtMs }) => startsAtMs >= atMs && startsAtMs < billedMs).length
+    return [{ coupon: act.coupon, place }]
   })
 }
 
-const taxAt = ({ done }: Ledger, dueMs: number) =>
-  done.reduce((rate, { atMs, act }) => (act.kind === 'tax' && atMs <= dueMs ? act.basisPoints : rate), 0n)
+const taxAt = ({ done }: Ledger, ms: number) =>
+  done.reduce((rate, { atMs, act }) => (act.kind === 'tax' && atMs <= ms ? act.basisPoints : rate), 0n)
 
-const creditAt = ({ done }: Ledger, dueMs: number) =>
-  done.reduce((sum, { atMs, act }) => (act.kind === 'credit' && atMs <= dueMs ? sum + act.amount : sum), 0n)
+const creditAt = ({ done }: Ledger, ms: number) =>
+  done.reduce((sum, { atMs, act }) => (act.kind === 'credit' && atMs <= ms ? sum + act.amount : sum), 0n)
 
 function totalsOf(lines: readonly NaiveLine[], coupons: { coupon: Coupon; place: number }[], taxBasisPoints: bigint) {
   const amount = lines.reduce((sum, line) => sum + line.amount, 0n)

@@ -1,7 +1,8 @@
 import type { Act, Ledger, PlanVersion } from './ledger.ts'
-import { proratedFrom } from './price.ts'
+import { amountOf, proratedFrom } from './price.ts'
 
 const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 export interface Period {
   startsAtMs: number
@@ -41,9 +42,18 @@ interface State {
   turn: number
   /** None while a pause outlasts its period. */
   period: Period | null
+  /** Of the first plan that can cost something. */
+  currency: string | null
 }
 
 const baseOf = ({ terms }: PlanVersion) => BigInt(terms.basePrice ?? '0')
+
+/** Whether a plan can come to cost anything. */
+const costs = (plan: PlanVersion) =>
+  baseOf(plan) > 0n || plan.terms.metered.some(({ price }) => amountOf(price, 10n ** 15n) > 0n)
+
+const isSame = (one: PlanVersion, other: PlanVersion) =>
+  one.key === other.key && one.version === other.version && one.isCustom === other.isCustom
 
 /** The start of the nth period after an anchor: same time of day in the zone, n months or years on, no later than the month's last day. */
 export function turnMs(timeZone: string, anchorMs: number, interval: 'month' | 'year', turn: number): number {
@@ -53,7 +63,7 @@ export function turnMs(timeZone: string, anchorMs: number, interval: 'month' | '
 }
 
 /** Goes through everything that was done in order, closing each period whose end comes first. */
-export function courseOf({ timeZone, defaultPlan, done, throughMs }: Ledger): Course {
+export function courseOf({ timeZone, defaultPlan, done, ticksMs }: Ledger): Course {
   const periods: Period[] = []
   const charges: Charge[] = []
   const refused: number[] = []
@@ -66,6 +76,7 @@ export function courseOf({ timeZone, defaultPlan, done, throughMs }: Ledger): Co
     anchorMs: 0,
     turn: 0,
     period: null,
+    currency: null,
   }
 
   const begin = (atMs: number, endsAtMs: number, isTrial: boolean): Period => {
@@ -112,72 +123,94 @@ export function courseOf({ timeZone, defaultPlan, done, throughMs }: Ledger): Co
     state.turn = 0
     beginTurn(atMs, due, raisedIn)
   }
+  const adopt = (plan: PlanVersion) => {
+    state.plan = plan
+    if (costs(plan)) state.currency ??= plan.terms.currency
+  }
   const fallToDefault = (atMs: number) => {
     Object.assign(state, { plan: defaultPlan, pending: null, cancels: false, paused: false })
     beginAnew(atMs, 'now', null)
   }
 
+  /** What was chosen for the end of the period, or what there was before. */
+  const takePending = () => {
+    const next = state.pending ?? state.plan
+    const keepsClock = next.terms.interval === state.plan.terms.interval
+    state.pending = null
+    adopt(next)
+    return keepsClock
+  }
   const roll = (untilMs: number) => {
     while (state.period && state.period.endsAtMs <= untilMs) {
-      const { plan } = state
       const ended = end(state.period.endsAtMs)
       const atMs = ended.endsAtMs
       if (state.cancels) fallToDefault(atMs)
-      else if (state.pending) takePending(atMs, plan, ended)
-      else if (state.paused) continue
-      else if (ended.isTrial) beginAnew(atMs, 'period_end', ended)
-      else {
+      else if (state.paused) return
+      else if (ended.isTrial) {
+        takePending()
+        beginAnew(atMs, 'now', null)
+      } else if (takePending()) {
         state.turn += 1
         beginTurn(atMs, 'period_end', ended)
-      }
+      } else beginAnew(atMs, 'period_end', ended)
     }
   }
-  const takePending = (atMs: number, before: PlanVersion, ended: Period) => {
-    state.plan = state.pending ?? before
-    state.pending = null
-    if (state.paused) return
-    if (ended.isTrial || state.plan.terms.interval !== before.terms.interval)
-      return beginAnew(atMs, 'period_end', ended)
-    state.turn += 1
-    beginTurn(atMs, 'period_end', ended)
-  }
 
+  /** A plan that costs no less begins now, a cheaper one with the next period. A choice takes the place of a cancellation. */
   const change = (atMs: number, plan: PlanVersion): boolean => {
     const { period, plan: before } = state
-    if (!period || state.paused || state.cancels || plan.key === before.key) return false
-    const wantsTrial = plan.terms.trialDays > 0 && !trialed.has(plan.key)
+    if (!period || state.paused) return false
+    if (isSame(plan, before)) return false
+    if (state.pending && isSame(plan, state.pending)) return false
+    if (costs(plan) && state.currency !== null && state.currency !== plan.terms.currency) return false
+    state.cancels = false
     if (baseOf(plan) < baseOf(before)) {
       state.pending = plan
       return true
     }
     state.pending = null
-    const left = (amount: bigint) => proratedFrom(amount, period.startsAtMs, period.endsAtMs, atMs)
-    const unused = period.isTrial ? 0n : left(baseOf(before))
-    const endsAtMs = period.endsAtMs
-    if (wantsTrial) {
+    const wantsTrial = plan.terms.trialDays > 0 && !trialed.has(plan.key)
+    // Nothing was paid for what a trial would take the place of.
+    if (wantsTrial && (period.isTrial || baseOf(before) === 0n)) {
       trialed.add(plan.key)
       end(atMs)
-      state.plan = plan
-      const over = Temporal.Instant.fromEpochMilliseconds(atMs).toZonedDateTimeISO(timeZone)
-      const trial = begin(atMs, over.add({ days: plan.terms.trialDays }).epochMilliseconds, true)
-      charge('proration_credit', 'now', -unused, atMs, endsAtMs, trial)
-    } else if (period.isTrial || plan.terms.interval !== before.terms.interval) {
+      adopt(plan)
+      begin(atMs, atMs + plan.terms.trialDays * DAY_MS, true)
+      return true
+    }
+    if (period.isTrial) {
       end(atMs)
-      state.plan = plan
+      adopt(plan)
       beginAnew(atMs, 'now', null)
-      if (state.period) charge('proration_credit', 'now', -unused, atMs, endsAtMs, state.period)
-    } else {
-      state.plan = plan
-      period.plan = plan
-      charge('proration_credit', 'now', -unused, atMs, endsAtMs, period)
+      return true
+    }
+    const endsAtMs = period.endsAtMs
+    const left = (amount: bigint) => proratedFrom(amount, period.startsAtMs, endsAtMs, atMs)
+    charge('proration_credit', 'now', -left(baseOf(before)), atMs, endsAtMs, period)
+    if (plan.terms.interval === before.terms.interval) {
       charge('proration_charge', 'now', left(baseOf(plan)), atMs, endsAtMs, period)
+      adopt(plan)
+      period.plan = plan
+    } else {
+      end(atMs)
+      adopt(plan)
+      beginAnew(atMs, 'now', null)
     }
     return true
   }
   const resume = (atMs: number): boolean => {
     if (!state.paused) return false
     state.paused = false
-    if (!state.period) beginAnew(atMs, 'now', null)
+    if (state.period) return true
+    takePending()
+    beginAnew(atMs, 'now', null)
+    return true
+  }
+  const cancel = (atMs: number): boolean => {
+    if (state.cancels || (isSame(state.plan, defaultPlan) && !state.pending)) return false
+    state.cancels = true
+    state.pending = null
+    if (!state.period) fallToDefault(atMs)
     return true
   }
   const act = (atMs: number, act: Act): boolean => {
@@ -193,16 +226,14 @@ export function courseOf({ timeZone, defaultPlan, done, throughMs }: Ledger): Co
         return had
       }
       case 'cancel':
-        if (state.cancels || state.paused || state.plan.key === defaultPlan.key) return false
-        state.cancels = true
-        return true
+        return cancel(atMs)
       case 'reactivate': {
         const had = state.cancels
         state.cancels = false
         return had
       }
       case 'pause':
-        if (state.paused || state.cancels || state.period?.isTrial) return false
+        if (state.paused || state.period?.isTrial) return false
         state.paused = true
         return true
       case 'resume':
@@ -220,7 +251,7 @@ export function courseOf({ timeZone, defaultPlan, done, throughMs }: Ledger): Co
     roll(atMs)
     if (!act(atMs, one)) refused.push(place)
   }
-  roll(throughMs)
+  roll(ticksMs.at(-1) ?? 0)
   return { periods, charges, refused }
 }
 

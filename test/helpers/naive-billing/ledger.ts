@@ -5,6 +5,8 @@ import type { Coupon } from '../../../src/domains/billing/pricing/coupon.ts'
 export interface PlanVersion {
   key: string
   version: number
+  /** Agreed with the organization alone. */
+  isCustom: boolean
   terms: PlanTerms
 }
 
@@ -13,7 +15,7 @@ export type Act =
   | { kind: 'open' }
   | { kind: 'changePlan'; plan: PlanVersion }
   | { kind: 'withdrawChange' | 'cancel' | 'reactivate' | 'pause' | 'resume' | 'closeNow' }
-  | { kind: 'redeem'; coupon: Coupon }
+  | { kind: 'redeem'; code: string; coupon: Coupon; currency: string | null }
   | { kind: 'tax'; basisPoints: bigint }
   | { kind: 'credit'; amount: bigint }
 
@@ -41,6 +43,8 @@ export interface Ledger {
   receipts: readonly Receipt[]
   meters: Readonly<Record<string, Counting>>
   graceMs: number
-  /** Bills that are due by then are made. */
-  throughMs: number
+  /** When bills were made, in order: each of all that was due by then. */
+  ticksMs: readonly number[]
+  /** How long after the grace a bill still waits for what is on its way. */
+  onTheWayMs: number
 }
