@@ -28,18 +28,24 @@ import { naiveInvoices } from '../helpers/naive-billing.ts'
  * Months of many organizations on a clock that the test moves, and every invoice of them computed a second time by a program that knows
  * only what was done and what was received. `TEST_SIMULATION_TENANTS=200 TEST_SIMULATION_KILLS=20 TEST_SIMULATION_SEED=…` for all of it.
  */
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 const ON_THE_WAY_MS = 300_000
-const tenants = Number(process.env.TEST_SIMULATION_TENANTS ?? 10)
-const days = Number(process.env.TEST_SIMULATION_DAYS ?? 80)
+const tenants = Number(process.env.TEST_SIMULATION_TENANTS ?? 8)
+const days = Number(process.env.TEST_SIMULATION_DAYS ?? 70)
+/** How far the clock moves between two times at which work is done. */
+const stepMs = Number(process.env.TEST_SIMULATION_STEP_HOURS ?? 48) * HOUR_MS
 const seed = process.env.TEST_SIMULATION_SEED ?? '1'
 let kills = Number(process.env.TEST_SIMULATION_KILLS ?? 0)
 
+if (tenants > 8) t.setTimeout(0)
 const random = createRandom(`billing ${seed}`)
 // One window has the end of February and clocks that go forward, the other clocks that go back.
 const startMs = Number(seed) % 2 === 0 ? Date.UTC(2026, 0, 14) : Date.UTC(2026, 7, 14)
 const endMs = startMs + days * DAY_MS
-const ticksMs = Array.from({ length: days }, (_, day) => startMs + day * DAY_MS + random.below(DAY_MS / 1000) * 1000)
+const ticksMs = Array.from({ length: Math.floor((endMs - startMs) / stepMs) }, (_, step) => {
+  return startMs + step * stepMs + random.below(stepMs / 1000) * 1000
+})
 const publishedMs = startMs + 35 * DAY_MS
 
 const world = await startWorld(t)
@@ -95,7 +101,7 @@ t.test(`${tenants} organizations live through ${days} days (seed ${seed})`, asyn
     const later = received.findIndex(({ receipt }) => receipt.receivedAtMs > tickMs)
     await world.receive(received.splice(0, later === -1 ? received.length : later))
     world.moveTo(tickMs)
-    if (random.chance(0.25)) await world.fail(random)
+    if (random.chance(0.5)) await world.fail(random)
     if (kills > 0 && random.chance(0.5) && (await world.kill(random))) kills--
     await one.subscriptions.advance(world.now())
     await previewAll()

@@ -104,7 +104,10 @@ function withBoundaries(n: number, done: Done[], timeZone: string, setting: Sett
   const [period] = periods.filter(({ ended }) => ended).slice(-1)
   const last = done.findLast(({ act }) => act.kind === 'changePlan' || act.kind === 'cancel')
   if (!period || !last || n % 3 === 0) return done
-  const moved = { ...last, atMs: period.endsAtMs - (n % 3 === 1 ? 0 : 1000) }
+  const atMs = period.endsAtMs - (n % 3 === 1 ? 0 : 1000)
+  const { act } = last
+  const isPublic = act.kind === 'changePlan' && !act.plan.isCustom
+  const moved = { atMs, act: isPublic ? { ...act, plan: setting.planAt(act.plan.key, atMs) } : act }
   return inOrder(done.map((one) => (one === last ? moved : one)))
 }
 
