@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Plan } from '../../src/domains/billing/catalog/schemas.ts'
 import { type Course, courseOf } from '../../src/domains/billing/subscriptions/course.ts'
 import * as decisions from '../../src/domains/billing/subscriptions/decisions.ts'
+import { follow, type Provided } from '../../src/domains/billing/subscriptions/provided.ts'
 import { policyOf } from '../../src/domains/billing/subscriptions/quota.ts'
 import { roll } from '../../src/domains/billing/subscriptions/rolling.ts'
 
@@ -127,7 +128,7 @@ t.test('a trial costs nothing, stops at what the plan includes, and is had once'
   t.same(owed(course), ['base 2000 now'])
   t.same(spans(course), ['2026-01-01 2026-01-10 free', '2026-01-10 2026-01-24 tried', '2026-01-24 2026-02-24 tried'])
   decisions.cancel(course, at('2026-02-01T00:00:00'))
-  change(course, TRIED.key === 'tried' ? LARGE : FREE, '2026-02-25T00:00:00')
+  change(course, LARGE, '2026-02-25T00:00:00')
   decisions.closeNow(course, at('2026-02-26T00:00:00'))
   change(course, TRIED, '2026-02-26T00:00:00')
   t.equal(course.subscription.status, 'active', 'no second trial')
@@ -218,4 +219,53 @@ t.test('whatever is changed and when, the parts of a period sum to what each pla
     },
   )
   fc.assert(property, { numRuns: 500 })
+})
+
+const provided = (plan: Plan, startsAt: string, endsAt: string, more: Partial<Provided> = {}): Provided => ({
+  ...{ stripeSubscriptionId: 'sub_stripe', status: 'active', agreed: agreed(plan), cancelAtPeriodEnd: false },
+  startsAt: at(startsAt),
+  endsAt: at(endsAt),
+  ...more,
+})
+
+t.test('a subscription of the payment provider is followed, and the same twice changes nothing', async (t) => {
+  const course = start()
+  const first = provided(SMALL, '2026-01-10T10:00:00', '2026-02-10T10:00:00')
+  t.ok(follow(course, first, at('2026-01-10T10:00:05')))
+  t.notOk(follow(course, first, at('2026-01-10T11:00:00')))
+  t.match(course.subscription, { provider: 'stripe', stripeSubscriptionId: 'sub_stripe', planKey: 'small' })
+  t.same(spans(course), ['2026-01-01 2026-01-10 free', '2026-01-10 2026-02-10 small'])
+  t.same(owed(course), ['base 1000 now'])
+  t.throws(() => change(course, LARGE, '2026-01-11T00:00:00'), { code: 'billing.managed_by_provider' })
+  roll(course, at('2026-02-10T10:00:00'))
+  t.notOk(follow(course, provided(SMALL, '2026-02-10T10:00:00', '2026-03-10T10:00:00'), at('2026-02-10T10:05:00')))
+  t.ok(follow(course, provided(LARGE, '2026-02-10T10:00:00', '2026-03-10T10:00:00'), at('2026-02-24T10:00:00')))
+  t.same(owed(course).slice(2), ['proration_credit -500 now', 'proration_charge 4500 now'])
+  t.notOk(
+    follow(course, { ...first, status: 'canceled', stripeSubscriptionId: 'sub_older' }, at('2026-02-25T00:00:00')),
+  )
+  t.ok(follow(course, { ...first, status: 'canceled' }, at('2026-02-25T00:00:00')))
+  t.match(course.subscription, { provider: 'manual', planKey: 'free', stripeSubscriptionId: null })
+})
+
+t.test('trial, pause and an early renewal of the provider are followed, and hours still tile', async (t) => {
+  const course = start()
+  const trial = provided(TRIED, '2026-01-02T00:00:00', '2026-01-16T00:00:00', { status: 'trialing' })
+  t.ok(follow(course, trial, at('2026-01-02T00:00:01')))
+  t.match(course, { subscription: { status: 'trialing' }, period: { isTrial: true } })
+  t.same(owed(course), [])
+  t.ok(follow(course, provided(TRIED, '2026-01-12T00:00:00', '2026-02-12T00:00:00'), at('2026-01-12T00:00:09')))
+  t.match(course, { subscription: { status: 'active' }, period: { isTrial: false } })
+  const paused = provided(TRIED, '2026-01-12T00:00:00', '2026-02-12T00:00:00', { status: 'paused' })
+  t.ok(follow(course, paused, at('2026-01-20T00:00:00')))
+  t.equal(policyOf(course, null, null).stopped, 'paused')
+  t.ok(follow(course, { ...paused, status: 'active' }, at('2026-01-21T00:00:00')))
+  t.equal(policyOf(course, null, null).stopped, null)
+  t.ok(follow(course, provided(TRIED, '2026-02-01T00:00:00', '2026-03-01T00:00:00'), at('2026-02-01T00:00:30')))
+  const all = [...course.ended, course.period]
+  t.same(
+    all.slice(1).map((period) => period?.usageFrom),
+    all.slice(0, -1).map((period) => period?.usageTo),
+  )
+  t.same(owed(course), ['base 2000 now', 'base 2000 now'])
 })

@@ -86,6 +86,7 @@ t.test('of two changes at once one is refused, and neither overwrites a version'
   for (const result of results)
     if (result.status === 'rejected') t.match(result.reason, { code: 'billing.meter_changed' })
   t.match(await call(alpha, 'POST', 'meters/events/versions', { baseVersion: 1, ...CALLS }), { statusCode: 409 })
+  t.match(await call(alpha, 'POST', 'meters/bytes/versions', { baseVersion: 7, ...CALLS }), { statusCode: 409 })
   t.match(await call(alpha, 'POST', 'meters/none/versions', { baseVersion: 1, ...CALLS }), { statusCode: 404 })
   t.equal((await meters.readMeter(organizationId, 'bytes', { at: new Date() })).version, 2)
   await t.rejects(meters.readMeter(organizationId, 'bytes', { at: new Date(today - DAY_MS) }), {

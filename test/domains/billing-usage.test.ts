@@ -78,9 +78,9 @@ t.test('usage is split by day, project, name, group and meter, for one organizat
   )
   t.match((await lines('event')).data, [line('=SUM(A1)', '1'), line('Called', '3')])
   t.match((await lines('group', { meter: 'most' })).data, [
-    { key: '[""]', value: '-1', events: '1', skipped: '1' },
     { key: '["a"]', value: '2' },
     { key: '["b"]', value: '9.5' },
+    { key: '[null]', value: '-1', events: '1', skipped: '1' },
   ])
   t.match(await lines('meter'), { data: [line('events', '4'), line('most', '9.5', '1', '3')], total: null })
   t.match((await lines('day', { projectId: second })).total, { value: '1' })

@@ -5,7 +5,9 @@ import t from 'tap'
 import { buildInvoice, type InvoiceInput, isEmpty } from '../../src/domains/billing/invoices/build.ts'
 import { canonicalText } from '../../src/domains/billing/invoices/canonical.ts'
 import { InvoiceDocument } from '../../src/domains/billing/invoices/document.ts'
+import { readTree } from '../helpers/imports.ts'
 import { anInput, charge, late, measured, PRICE, period, usage } from '../helpers/invoice-input.ts'
+import { moneyTypeFaults } from '../helpers/money-types.ts'
 import { naiveAmount } from '../helpers/naive-price.ts'
 
 fc.configureGlobal({ seed: 11 })
@@ -140,4 +142,28 @@ t.test('an invoice below nothing is to be paid with nothing and gives credit', a
 t.test('nothing is late for a first period', async (t) => {
   t.throws(() => buildInvoice(anInput({ previousCutOff: null, late: [late(1n, 2n)] })), { message: /first period/ })
   t.equal(measured(3n).quantity, 3n)
+})
+
+t.test('no amount and no quantity of billing is a number, and nothing there is a float', async (t) => {
+  const sources = [...readTree(new URL('../../', import.meta.url), 'src')].filter(([path]) =>
+    /^src\/domains\/billing\/.*\.ts$/.test(path),
+  )
+  t.ok(sources.length > 50, 'the sources were found')
+  t.same(
+    sources.flatMap(([path, text]) => moneyTypeFaults(path, text)),
+    [],
+  )
+  for (const source of [
+    'amount: number',
+    'amountDue?: number',
+    'interface A { readonly total: number }',
+    'total: Type.Number()',
+    'tax: orNull(Type.Integer())',
+    "amount: bigint({ mode: 'number' })",
+    'Number(row.amount)',
+    'Number.parseFloat(text)',
+    'value.toFixed(2)',
+    'const rate = 0.19',
+  ])
+    t.equal(moneyTypeFaults('a.ts', source).length, 1, source)
 })

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
+import { redeemedCoupons } from '../../src/domains/billing/coupons/tables.ts'
 import type { Acting } from '../../src/http/acting.ts'
 import { newId } from '../../src/ids.ts'
 import { armFailpoints } from '../../src/infra/failpoints.ts'
@@ -9,7 +10,10 @@ import type { TestTenant } from '../helpers/tenants.ts'
 
 const world = await startBillingWorld(t, '2026-01-01T00:00:00Z')
 const { invoices, postgres, catalog } = world
-await catalog.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms: flatPlan }, newId('usr'))
+/** Nobody has defined the meter, so that it never makes a line and holds no invoice up. */
+const undefinedMeter = { meter: 'not_there', price: { model: 'perUnit' as const, unitAmount: '1' } }
+const terms = { ...flatPlan, metered: [undefinedMeter] }
+await catalog.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms }, newId('usr'))
 const operator: Acting = {
   principal: { kind: 'session', userId: newId('usr'), sessionId: newId('ses'), expiresAtMs: 0 },
   ip: '127.0.0.1',
@@ -189,6 +193,31 @@ t.test('months that nobody billed are billed one after the other, each as it wou
     t.equal(document.lines.length, 1)
     t.same(await invoices.verify(alpha.organizationId, id), SAME)
   }
+})
+
+t.test('a coupon counts from the next invoice on, for as many periods as it says, in its own currency', async (t) => {
+  const forTwo = { kind: 'percent', basisPoints: 2500, duration: { kind: 'periods', periods: 2 } }
+  const once = { kind: 'amount', amount: '501', currency: 'USD', duration: { kind: 'once' } }
+  const foreign = { kind: 'amount', amount: '9000', currency: 'EUR', duration: { kind: 'forever' } }
+  const { organizationId } = beta
+  for (const [code, coupon, currency] of [
+    ['TWO', forTwo, null],
+    ['ONCE', once, 'USD'],
+    ['FOREIGN', foreign, 'EUR'],
+  ] as const)
+    await postgres.withTenant(organizationId, (tx) =>
+      tx
+        .insert(redeemedCoupons)
+        .values({ organizationId, id: newId('cpn'), code, coupon, currency, redeemedAt: world.now() }),
+    )
+  const discounts = []
+  for (let count = 0; count < 3; count++) {
+    await nextMonth()
+    discounts.push((await newest(beta)).discount)
+    t.same(await verified(beta), SAME)
+    t.equal((await newest(alpha)).discount, 0n)
+  }
+  t.same(discounts, [2500n + 501n, 2500n, 0n])
 })
 
 t.test('everything that was done to invoices is in the log of their organization', async (t) => {

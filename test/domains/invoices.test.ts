@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { newId } from '../../src/ids.ts'
@@ -144,6 +146,11 @@ t.test('a finalized invoice cannot be changed, deleted or given more lines by ei
   t.same((await last(alpha)).row, row)
 })
 
+const script = (...args: string[]) =>
+  promisify(execFile)(process.execPath, ['scripts/verify-invoices.ts', ...args], {
+    env: { ...process.env, ...world.environment },
+  })
+
 t.test('a verification finds what was changed in the events, and names the place', async (t) => {
   const row = (await list(alpha)).at(1)
   if (!row) throw new Error('there is no invoice')
@@ -159,4 +166,14 @@ t.test('a verification finds what was changed in the events, and names the place
     differences: [],
   })
   await t.rejects(invoices.verify(beta.organizationId, row.id), { code: 'billing.invoice_not_found' })
+  await t.rejects(script(), {
+    code: 1,
+    stdout: /6 invoices came to the same bytes, 2 to others/,
+    stderr: /lines\/1\/quantity/,
+  })
+  t.match(
+    (await script('--organization', beta.organizationId)).stdout,
+    '4 invoices came to the same bytes, 0 to others.',
+  )
+  await t.rejects(script('--organization', 'x'), { code: 2 })
 })

@@ -1,13 +1,15 @@
+import type { CouponTerms } from '../coupons/schemas.ts'
+import { toCoupon } from '../coupons/terms.ts'
 import type { InvoiceInput } from './build.ts'
 import type { Buyer, InvoiceDocument, Seller } from './document.ts'
-import { type Measurement, type Measurements, readCoupon, type StoredCharge, toCharge } from './gathering.ts'
+import { type Measurement, type Measurements, type StoredCharge, toCharge } from './gathering.ts'
 
 /** What the database knows about an invoice beside events and plans. */
 export interface Facts {
   buyer: Buyer
   taxBasisPoints: bigint
   charges: readonly (StoredCharge & { subscriptionId: string; currency: string; createdAt: Date })[]
-  coupons: readonly { id: string; code: string; coupon: Record<string, unknown>; period: bigint }[]
+  coupons: readonly { id: string; code: string; coupon: CouponTerms; currency: string | null; period: bigint }[]
   credit: bigint
 }
 
@@ -33,7 +35,7 @@ export function periodInput({ seller, subscriptionId, facts, measurements, measu
     previousCutOff,
     usages,
     late,
-    coupons: facts.coupons.map(readApplied),
+    coupons: couponsIn(facts, period.plan.currency),
   }
 }
 
@@ -48,7 +50,9 @@ export function chargesInput(facts: Facts, seller: Seller): InvoiceInput {
       ? 'change'
       : 'manual'
   // A fixed amount comes off once in a period, which is its start or its end; a share comes off everything.
-  const coupons = facts.coupons.map(readApplied).filter(({ coupon }) => reason === 'start' || coupon.kind === 'percent')
+  const coupons = couponsIn(facts, first.currency).filter(
+    ({ coupon }) => reason === 'start' || coupon.kind === 'percent',
+  )
   return {
     ...common(facts, seller),
     reason,
@@ -76,7 +80,11 @@ const common = ({ buyer, taxBasisPoints, charges, credit }: Facts, seller: Selle
   issue: null,
 })
 
-const readApplied = ({ coupon, ...named }: Facts['coupons'][number]) => ({ ...named, coupon: readCoupon(coupon) })
+/** A share counts in any currency, an amount in its own. */
+const couponsIn = ({ coupons }: Facts, currency: string): InvoiceInput['coupons'] =>
+  coupons
+    .filter((one) => one.currency === null || one.currency === currency)
+    .map(({ id, code, coupon, period }) => ({ id, code, coupon: toCoupon(coupon), period }))
 
 const AMOUNTS = ['amount', 'discount', 'net', 'tax', 'total', 'creditApplied', 'amountDue'] as const
 type AmountName = (typeof AMOUNTS)[number]

@@ -1,5 +1,5 @@
+import { Problem } from '../../../errors.ts'
 import type { Plan } from '../catalog/schemas.ts'
-import type { Coupon } from '../pricing/coupon.ts'
 import type { BilledPeriod, Charge, LateUsage, Measured, Usage } from './lines.ts'
 
 /** Which events a meter is asked about. */
@@ -46,6 +46,8 @@ export interface Measurement {
   previousCutOff: Date | null
   /** The versions of meters that are given, as `period meter`; the newest of the others. */
   versions: ReadonlyMap<string, number>
+  /** Whether an invoice is there already, whose lines name all versions. */
+  isRerun?: true
   /** The numbers of earlier invoices. */
   numbers: ReadonlyMap<string, string | null>
 }
@@ -87,14 +89,17 @@ export function createGathering({ meters, plans }: { meters: Meters; plans: Plan
   async function usages(
     organizationId: string,
     period: BilledPeriod,
-    { cutOff, versions }: Measurement,
+    { cutOff, versions, isRerun }: Measurement,
   ): Promise<Usage[]> {
     const { usageFrom: from, usageTo: to } = period
     const found: Usage[] = []
     for (const { meter, price } of period.plan.metered) {
       const meterVersion = versions.get(`${period.id} ${meter}`)
+      // What had no line when the invoice was made was a meter that was not there.
+      if (isRerun && meterVersion === undefined) continue
       const question = { meterKey: meter, meterVersion, from, to, receivedThrough: cutOff }
-      found.push({ meter, price, measured: await meters.usage(organizationId, question) })
+      const measured = await meters.usage(organizationId, question).catch(ignoreMissing)
+      if (measured) found.push({ meter, price, measured })
     }
     return found
   }
@@ -126,8 +131,8 @@ export function createGathering({ meters, plans }: { meters: Meters; plans: Plan
     const found: LateUsage[] = []
     for (const { meter, price } of period.plan.metered) {
       const which = { meterKey: meter, meterVersion: versions.get(`${row.id} ${meter}`), ...range }
-      const late = await meters.usage(organizationId, { ...which, receivedAfter, receivedThrough })
-      if (late.rowCount === 0n) continue
+      const late = await meters.usage(organizationId, { ...which, receivedAfter, receivedThrough }).catch(ignoreMissing)
+      if (!late || late.rowCount === 0n) continue
       const before = await meters.usage(organizationId, { ...which, receivedThrough: receivedAfter })
       const after = await meters.usage(organizationId, { ...which, receivedThrough })
       found.push({ period, invoice, meter, price, before, after })
@@ -148,6 +153,12 @@ export function createGathering({ meters, plans }: { meters: Meters; plans: Plan
       }
     },
   }
+}
+
+/** A plan may price a meter that an organization has not defined: then it has not been used. */
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof Problem && error.code === 'billing.meter_not_found') return undefined
+  throw error
 }
 
 export type Measurements = Awaited<ReturnType<ReturnType<typeof createGathering>['measure']>>
@@ -173,17 +184,3 @@ export const toCharge = ({ id, kind, description, amount, fromAt, toAt, ...plan 
   to: toAt,
   plan: { key: plan.planKey, version: plan.planVersion, isCustom: plan.isCustom },
 })
-
-/** A coupon as it is stored, whose numbers are texts. */
-export function readCoupon(stored: Record<string, unknown>): Coupon {
-  const { kind, duration, basisPoints, amount } = stored as unknown as {
-    kind: Coupon['kind']
-    duration: { kind: Coupon['duration']['kind']; periods?: string }
-    basisPoints?: string
-    amount?: string
-  }
-  const lasts: Coupon['duration'] =
-    duration.kind === 'periods' ? { kind: 'periods', periods: BigInt(duration.periods ?? 0) } : { kind: duration.kind }
-  if (kind === 'percent') return { kind, basisPoints: BigInt(basisPoints ?? 0), duration: lasts }
-  return { kind, amount: BigInt(amount ?? 0), duration: lasts }
-}

@@ -25,7 +25,7 @@ export function invoicePdf(
   table(sheet, document)
   totals(sheet, document)
   sheet.gap(16)
-  sheet.row([{ text: `SHA-256 of the invoice's data: ${contentHash}`, at: WHOLE }], { size: 6.5, color: 'quiet' })
+  sheet.row([{ text: `SHA-256 of the invoice's data: ${contentHash}`, at: WHOLE }], { size: 7, color: 'quiet' })
   return sheet.finish((page, pages) => `${document.seller.name} · ${title} ${name} · page ${page} of ${pages}`)
 }
 
@@ -87,7 +87,7 @@ function table(sheet: Sheet, { lines, currency }: InvoiceDocument): void {
       ])
       for (const detail of detailsOf(line, currency))
         sheet.row([{ text: detail, at: { ...DESCRIPTION, x: DESCRIPTION.x + 10, width: DESCRIPTION.width - 10 } }], {
-          size: 7.5,
+          size: 8,
           color: 'quiet',
         })
       sheet.gap(5)

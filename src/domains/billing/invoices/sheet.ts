@@ -81,7 +81,7 @@ export function createSheet({ title, author, madeAt }: { title: string; author: 
       y += points
     },
     rule() {
-      if (!isMeasuring) pdf.moveTo(50, y).lineTo(545, y).lineWidth(0.5).strokeColor(COLORS.rule).stroke()
+      if (!isMeasuring) pdf.moveTo(50, y).lineTo(545, y).lineWidth(1).strokeColor(COLORS.rule).stroke()
       y += 5
     },
     /** Both begin at the same height; what follows begins below the longer. */

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { compileConditions, createParameters, groupText, opaqueTime, type Parameters } from '../../insights/index.ts'
 import type { Measure } from './measure.ts'
 
@@ -45,25 +45,35 @@ const VALUE_MAX = `toDecimal256('1e30', ${FRACTION_DIGITS})`
  */
 export function measureStatement(measure: Measure, extent: Extent, by: readonly Dimension[] = []) {
   const { bind, values } = createParameters()
-  const grouped = measure.groupBy.map((field) => `transform(${groupText(field, bind)}, ['null', '-0'], ['', '0'])`)
-  const columns = by.includes('group') ? [`toJSONString([${grouped.join(', ')}]::Array(String)) AS grouped`] : []
+  const grouped = measure.groupBy.map((field) => jsonOf(field, groupText(field, bind)))
+  const columns = by.includes('group')
+    ? [`concat('[', arrayStringConcat([${grouped.join(', ')}]::Array(String), ','), ']') AS grouped`]
+    : []
   const keys = by.map((name) => `toString(${DIMENSIONS[name]})`)
   const sql = `
     SELECT [${keys.join(', ')}]::Array(String) AS keys, ${aggregateOf(measure)} AS value,
       toString(countIf(used)) AS counted, toString(countIf(NOT used)) AS skipped,
       toString(sumIf(${ROW_HASH}, used)) AS hash
     FROM (${rowsSelect(measure, extent, bind, { columns })})
-    ${keys.length > 0 ? 'GROUP BY keys ORDER BY keys' : ''}`
+    ${by.length > 0 ? `GROUP BY ${by.map((name) => DIMENSIONS[name]).join(', ')} ORDER BY keys` : ''}`
   return { sql, params: values, schema: MeasuredRow }
 }
 
-const RowOfHour = Type.Object({
+/** A value by which events are grouped, as JSON: null where there is none. */
+function jsonOf({ kind }: Measure['groupBy'][number], text: string): string {
+  if (kind === 'json') return `transform(${text}, ['', '-0'], ['null', '0'])`
+  return kind === 'flag' ? text : `if(${text} = '', 'null', toJSONString(${text}))`
+}
+
+export const RowOfHour = Type.Object({
   event: Type.String(),
   messageId: Type.String(),
   atMs: Type.Integer(),
   receivedMs: Type.Integer(),
   value: Type.Union([Type.String(), Type.Null()]),
 })
+
+export type RowOfHour = Static<typeof RowOfHour>
 
 /** The events that a measure is made of, by name and id, from after a place on. An extent of one day and project names each once. */
 export function rowsStatement(

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { OrganizationParams, PlainName } from '../../../http/schemas.ts'
 import { FieldName, Filters, OneOf } from '../../insights/index.ts'
+import { Decimal } from './decimal-text.ts'
 
 export const AGGREGATIONS = ['count', 'sum', 'max', 'unique', 'latest'] as const
 export type Aggregation = (typeof AGGREGATIONS)[number]
@@ -106,8 +107,6 @@ export const MeterPage = Type.Object(
   { data: Type.Array(MeterSchema), nextCursor: Type.Null() },
   { description: 'All meters, each in its newest version.', examples: [{ data: [METER_EXAMPLE], nextCursor: null }] },
 )
-
-export const Decimal = (description: string) => Type.String({ description, examples: ['1250.5'] })
 
 export const PreviewInput = Type.Object(
   {

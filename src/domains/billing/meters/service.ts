@@ -8,6 +8,7 @@ import { meterChanged, meterExists, meterNotFound, tooManyMeters } from '../erro
 import { EVENTS_METER, measureOf, readMeasure } from './measure.ts'
 import { createMeasuring, type Measured, type MeasuredPart, quantityOf } from './measuring.ts'
 import type { Dimension, Extent } from './queries.ts'
+import type { Page, Usage, UsageQuestion } from './question.ts'
 import type { Meter, MeterDefinition, MeterInput, MeterVersionInput, PreviewAnswer, PreviewInput } from './schemas.ts'
 import * as store from './store.ts'
 
@@ -20,29 +21,6 @@ interface MetersDependencies {
 export type MetersService = ReturnType<typeof createMetersService>
 
 type Which = { version?: number | undefined; at?: Date | undefined }
-
-/** Which events of an organization are meant. */
-export interface UsageQuestion {
-  meterKey: string
-  /** Without it the newest. */
-  meterVersion?: number | undefined
-  from: Date
-  /** Exclusive. */
-  to: Date
-  /** Inclusive. */
-  receivedThrough?: Date | undefined
-  /** Exclusive. */
-  receivedAfter?: Date | undefined
-  projectId?: string | undefined
-}
-
-type Page = { after: { event: string; messageId: string } | undefined; limit: number }
-
-export interface Usage extends Measured {
-  /** The value in whole units, as it is priced. */
-  quantity: bigint
-  meterVersion: number
-}
 
 const METERS_MAX = 100
 const DAY_MS = 86_400_000

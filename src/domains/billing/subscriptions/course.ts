@@ -139,15 +139,19 @@ export function adopt(course: Course, agreed: Agreed, at: Date, kind: Phase['kin
 const currencyOf = (agreed: Agreed): string | null => (pays(agreed) ? agreed.plan.currency : null)
 
 /** Opens the next paid period, whose base price is due now or with the usage of the period before. */
-export function openPaid(course: Course, at: Date, due: Charge['due']): void {
-  const { subscription, agreed, latest } = course
-  const { anchor, timeZone } = subscription
-  const period = open(course, at, boundaryAfter({ anchor, timeZone, interval: agreed.plan.interval }, at))
+export function openPaid(course: Course, at: Date, due: Charge['due'], endsAt = boundaryOf(course, at)): void {
+  const { agreed, latest } = course
+  const period = open(course, at, endsAt)
   const periodId = due === 'now' ? period.id : (latest?.id ?? period.id)
   charge(course, { kind: 'base', amount: baseOf(agreed), agreed, fromAt: at, toAt: period.endsAt, due, periodId, at })
 }
 
-function open(course: Course, startsAt: Date, endsAt: Date): Period {
+function boundaryOf({ subscription, agreed }: Course, at: Date): Date {
+  const { anchor, timeZone } = subscription
+  return boundaryAfter({ anchor, timeZone, interval: agreed.plan.interval }, at)
+}
+
+export function open(course: Course, startsAt: Date, endsAt: Date): Period {
   const { organizationId, subscription, agreed, latest } = course
   const number = latest?.subscriptionId === subscription.id ? latest.number + 1 : 0
   const period: Period = {

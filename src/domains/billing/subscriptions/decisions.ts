@@ -34,12 +34,17 @@ function enterAnew(course: Course, target: Agreed, now: Date): void {
   enter(course, target, now)
 }
 
+/** The period and its anchor stay; the plan is another for the rest of it. */
+function takeOver(course: Course, target: Agreed, now: Date): void {
+  chargeRest(course, 'proration_charge', target, now)
+  adopt(course, target, now, 'paid')
+  if (course.period) Object.assign(course.period, referenceOf(target))
+}
+
 function upgrade(course: Course, target: Agreed, now: Date): void {
   chargeRest(course, 'proration_credit', course.agreed, now)
   if (course.agreed.plan.interval === target.plan.interval) {
-    chargeRest(course, 'proration_charge', target, now)
-    adopt(course, target, now, 'paid')
-    if (course.period) Object.assign(course.period, referenceOf(target))
+    takeOver(course, target, now)
   } else {
     end(course, now)
     enterPaid(course, target, now)

@@ -33,7 +33,8 @@ export interface Act {
   by: Acting | 'system'
   /** As `noun.verb`; without it nothing is written down but what the time has done. */
   action?: string
-  change: (course: Course, now: Date) => void
+  /** False when nothing had to be done. */
+  change: (course: Course, now: Date) => unknown
   /** When it happens; now, unless a test or a job says so. */
   now?: Date
 }
@@ -102,8 +103,8 @@ export function createSubscriptionsService({
         const at = timeOf(standing, now ?? clock())
         const course = courseOf(standing, at)
         roll(course, at)
-        change(course, at)
-        await write(tx, course, standing, { by, action })
+        const isDone = change(course, at) !== false
+        await write(tx, course, standing, { by, action: isDone ? action : undefined })
         return course
       })
       if (done) return done
@@ -197,12 +198,14 @@ function timeOf({ latest, live }: Standing, now: Date): Date {
   return new Date(Math.max(...times.map((time) => (time ? time.getTime() : 0))))
 }
 
+type Written = { by: Act['by']; action?: string | undefined }
+
 /** Writes down everything that a course has come to, with the facts that others wait for. */
 async function write(
   tx: TenantTx | SystemTx,
   course: Course,
   standing: Standing,
-  { by, action }: Pick<Act, 'by' | 'action'>,
+  { by, action }: Written,
 ): Promise<void> {
   const { organizationId, canceled, ended, phases, charges, period } = course
   const isChanged = canceled.length > 0 || phases.length > 0 || action !== undefined
@@ -230,7 +233,7 @@ async function writeEntry(
   tx: TenantTx | SystemTx,
   { organizationId, subscription }: Course,
   before: Subscription,
-  { by, action = 'subscription.rolled' }: Pick<Act, 'by' | 'action'>,
+  { by, action = 'subscription.rolled' }: Written,
 ): Promise<void> {
   const target = { kind: 'subscription', id: subscription.id }
   await record(tx, { organizationId, by, action, target, before: factsOf(before), after: factsOf(subscription) })

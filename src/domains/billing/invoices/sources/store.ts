@@ -1,6 +1,7 @@
 import { and, asc, count, desc, eq, gte, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../../infra/postgres.ts'
 import { billingAccounts } from '../../accounts/tables.ts'
+import type { CouponTerms } from '../../coupons/schemas.ts'
 import { redeemedCoupons } from '../../coupons/tables.ts'
 import { billingCharges, billingPeriods } from '../../subscriptions/tables.ts'
 import { creditEntries } from '../tables.ts'
@@ -160,13 +161,13 @@ export async function listCoupons(tx: Tx, organizationId: string, at: Date) {
     .where(and(eq(redeemedCoupons.organizationId, organizationId), lte(redeemedCoupons.redeemedAt, at)))
     .orderBy(asc(redeemedCoupons.redeemedAt), asc(redeemedCoupons.id))
   const found = []
-  for (const { id, code, coupon, redeemedAt } of coupons) {
+  for (const { id, code, coupon, currency, redeemedAt } of coupons) {
     const begun = and(gte(billingPeriods.startsAt, redeemedAt), lt(billingPeriods.startsAt, at))
     const [row] = await tx
       .select({ periods: count() })
       .from(billingPeriods)
       .where(and(eq(billingPeriods.organizationId, organizationId), begun))
-    found.push({ id, code, coupon, period: BigInt(row?.periods ?? 0) })
+    found.push({ id, code, coupon: coupon as CouponTerms, currency, period: BigInt(row?.periods ?? 0) })
   }
   return found
 }

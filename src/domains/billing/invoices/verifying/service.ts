@@ -69,7 +69,8 @@ export function createVerifyingService({ postgres, meters, plans }: Dependencies
   ): Promise<Measurement> {
     const periods = await sources.listPeriods(tx, organizationId)
     const numbers = await store.numbersOf(tx, organizationId)
-    return measurementOf(period, { periods, numbers, versions: versionsOf(document) }, cutOff)
+    const measurement = measurementOf(period, { periods, numbers, versions: versionsOf(document) }, cutOff)
+    return { ...measurement, isRerun: true }
   }
 
   return {

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { CursorQuery, LimitQuery, TimeInput } from '../../../../http/schemas.ts'
 import { OneOf } from '../../../insights/index.ts'
-import { Decimal } from '../schemas.ts'
+import { Decimal } from '../decimal-text.ts'
 
 const Time = (description: string) => Type.Optional(Type.Union(TimeInput.anyOf, { description }))
 const MeterName = Type.String({

@@ -1,7 +1,9 @@
 import type { Postgres } from '../../../../infra/postgres.ts'
 import { csvLine } from '../../../audit/index.ts'
-import type { Measured } from '../measuring.ts'
-import type { MetersService } from '../service.ts'
+import type { Measured, MeasuredPart } from '../measuring.ts'
+import type { Dimension, RowOfHour } from '../queries.ts'
+import type { Page, Usage, UsageQuestion } from '../question.ts'
+import type { Meter } from '../schemas.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import type {
   HistoryAnswer,
@@ -16,9 +18,19 @@ import type {
 import { checkSpan, readTimes, refuse } from './span.ts'
 import * as store from './store.ts'
 
+interface Meters {
+  listMeters: (organizationId: string) => Promise<Meter[]>
+  usage: (organizationId: string, question: UsageQuestion) => Promise<Usage>
+  parts: (
+    organizationId: string,
+    question: UsageQuestion & { by: readonly Dimension[] },
+  ) => Promise<{ meter: Meter; rows: MeasuredPart[] }>
+  events: (organizationId: string, question: UsageQuestion & { page: Page }) => Promise<RowOfHour[]>
+}
+
 interface UsageDependencies {
   postgres: Postgres
-  meters: MetersService
+  meters: Meters
   /** Makes sure that the organization has a subscription, so that there is a period to speak of. */
   ensure: (organizationId: string) => Promise<unknown>
   /** Up to when every acknowledged event of the organization can be counted. */
@@ -69,6 +81,7 @@ export function createUsageReads({ postgres, meters, ensure, completeThrough }: 
       key: by === 'day' ? new Date(Number(key) * DAY_MS).toISOString().slice(0, 10) : key,
       ...toCounts(row),
     }))
+    data.sort((a, b) => (a.key < b.key ? -1 : 1))
     return { ...about, data, total: toCounts(total), ...meta }
   }
 

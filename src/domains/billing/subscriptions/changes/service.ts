@@ -4,6 +4,7 @@ import { planByAgreement } from '../../errors.ts'
 import { type Course, copyOf } from '../course.ts'
 import * as decisions from '../decisions.ts'
 import type { Agreed } from '../plan-reference.ts'
+import { follow, type Provided } from '../provided.ts'
 import { roll } from '../rolling.ts'
 import { type ChangePreview, type Subscription, toChargeView, toPeriodView, toSubscription } from '../schemas.ts'
 
@@ -11,7 +12,7 @@ export type ChangesService = ReturnType<typeof createChangesService>
 
 interface Dependencies {
   subscriptions: {
-    act: (organizationId: string, act: { by: Acting; action: string; change: Change }) => Promise<Course>
+    act: (organizationId: string, act: { by: Acting | 'system'; action: string; change: Change }) => Promise<Course>
     currentCourse: (organizationId: string) => Promise<{ course: Course; now: Date }>
   }
   catalog: {
@@ -21,7 +22,7 @@ interface Dependencies {
   }
 }
 
-type Change = (course: Course, now: Date) => void
+type Change = (course: Course, now: Date) => unknown
 
 /** A version of a plan that an operator names; the newest where none is named. */
 export interface Assignment {
@@ -29,6 +30,8 @@ export interface Assignment {
   version?: number
   isCustom: boolean
 }
+
+export type FromProvider = Assignment & Omit<Provided, 'agreed'>
 
 /** What members and the operator decide about the subscription of an organization. */
 export function createChangesService({ subscriptions, catalog }: Dependencies) {
@@ -41,6 +44,13 @@ export function createChangesService({ subscriptions, catalog }: Dependencies) {
     if (plan.basePrice === null) throw planByAgreement(`${plan.name} is agreed with each customer. Ask for an offer.`)
     return { plan, isCustom: false }
   }
+
+  const versionOf = async (organizationId: string, { planKey, version, isCustom }: Assignment): Promise<Agreed> => ({
+    plan: isCustom
+      ? await catalog.customPlan(organizationId, planKey, version)
+      : await catalog.planVersion(planKey, version),
+    isCustom,
+  })
 
   const changeTo =
     (target: Agreed): Change =>
@@ -85,11 +95,19 @@ export function createChangesService({ subscriptions, catalog }: Dependencies) {
     closeNow: act('closed', decisions.closeNow),
 
     /** Puts an organization on any version of any plan, for an operator; by the rules of every change. */
-    async assignPlan(organizationId: string, { planKey, version, isCustom }: Assignment, by: Acting) {
-      const plan = isCustom
-        ? await catalog.customPlan(organizationId, planKey, version)
-        : await catalog.planVersion(planKey, version)
-      return act('plan_assigned', changeTo({ plan, isCustom }))(organizationId, by)
+    async assignPlan(organizationId: string, assignment: Assignment, by: Acting): Promise<Subscription> {
+      return act('plan_assigned', changeTo(await versionOf(organizationId, assignment)))(organizationId, by)
+    },
+
+    /** Makes the subscription what a payment provider says it is; see provided.follow. Safe to repeat. */
+    async setFromProvider(
+      organizationId: string,
+      { planKey, version, isCustom, ...provided }: FromProvider,
+    ): Promise<Subscription> {
+      const agreed = await versionOf(organizationId, { planKey, isCustom, ...(version !== undefined && { version }) })
+      const change: Change = (course, now) => follow(course, { ...provided, agreed }, now)
+      const act = { by: 'system', action: 'subscription.synchronized', change } as const
+      return toSubscription(await subscriptions.act(organizationId, act))
     },
   }
 }
