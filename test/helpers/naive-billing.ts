@@ -5,9 +5,6 @@ import type { Counting, Ledger, Receipt } from './naive-billing/ledger.ts'
 import { amountOf } from './naive-billing/price.ts'
 import { firstCopies, quantityOf } from './naive-billing/usage.ts'
 
-/** Gifts are in one currency here, and pay for nothing in another. */
-const CREDIT_CURRENCY = 'USD'
-
 export interface NaiveLine {
   kind: 'base' | 'proration_charge' | 'proration_credit' | 'usage' | 'adjustment'
   meterKey: string | null
@@ -19,6 +16,7 @@ export interface NaiveLine {
 
 export interface NaiveInvoice {
   reason: 'period' | 'start' | 'change'
+  currency: string
   /** The end of the period that it bills, or the time of the last charge. */
   atMs: number
   issuedAtMs: number
@@ -43,10 +41,10 @@ export function naiveInvoices(ledger: Ledger): { course: Course; invoices: Naive
     .filter(({ lines }) => lines.some(({ amount }) => amount !== 0n))
     .sort((one, other) => one.issuedAtMs - other.issuedAtMs)
   let spent = 0n
-  const invoices = drafts.map(({ currency, ...draft }) => {
-    const coupons = couponsAt(ledger, course, { ...draft, currency })
+  const invoices = drafts.map((draft) => {
+    const coupons = couponsAt(ledger, course, draft)
     const totals = totalsOf(draft.lines, coupons, taxAt(ledger, draft.issuedAtMs))
-    const credit = currency === CREDIT_CURRENCY ? creditAt(ledger, draft.issuedAtMs) - spent : 0n
+    const credit = creditAt(ledger, course, draft.issuedAtMs) - spent
     // Bills below nothing give credit.
     const creditApplied = credit < totals.total ? credit : totals.total
     spent += creditApplied
@@ -55,12 +53,12 @@ export function naiveInvoices(ledger: Ledger): { course: Course; invoices: Naive
   return { course, invoices }
 }
 
-type Draft = Pick<NaiveInvoice, 'reason' | 'atMs' | 'issuedAtMs' | 'lines'> & { currency: string }
+type Draft = Pick<NaiveInvoice, 'reason' | 'currency' | 'atMs' | 'issuedAtMs' | 'lines'>
 
 const tickAfter = ({ ticksMs }: Ledger, ms: number) => ticksMs.find((tickMs) => tickMs >= ms)
 
 /** Charges that are due at once: all that are there when bills are made, on one. */
-function ofCharges(ledger: Ledger, { charges }: Course): Draft[] {
+function ofCharges(ledger: Ledger, { charges, currency }: Course): Draft[] {
   const byTick = new Map<number, Charge[]>()
   for (const charge of charges) {
     const tickMs = tickAfter(ledger, charge.atMs)
@@ -71,12 +69,12 @@ function ofCharges(ledger: Ledger, { charges }: Course): Draft[] {
     atMs: Math.max(...together.map(({ atMs }) => atMs)),
     issuedAtMs,
     lines: together.map(lineOfCharge),
-    currency: currencyOf(together[0]?.period),
+    currency: currency ?? '',
   }))
 }
 
 /** The use of each ended period, the base that its end raised, and what came late for the periods before. */
-function ofPeriods(ledger: Ledger, { periods, charges }: Course, copies: readonly Receipt[]): Draft[] {
+function ofPeriods(ledger: Ledger, { periods, charges, currency }: Course, copies: readonly Receipt[]): Draft[] {
   return periods.flatMap((period, place): Draft[] => {
     const comeByMs = period.endsAtMs + ledger.graceMs
     const issuedAtMs = tickAfter(ledger, comeByMs + ledger.onTheWayMs)
@@ -86,11 +84,9 @@ function ofPeriods(ledger: Ledger, { periods, charges }: Course, copies: readonl
     const raised = charges.filter((charge) => charge.due === 'period_end' && charge.period === period)
     const late = periods.slice(0, place).flatMap((earlier) => adjustments(ledger, earlier, copies, afterMs, comeByMs))
     const lines = [...raised.map(lineOfCharge), ...usageLines(ledger, period, copies, comeByMs), ...late]
-    return [{ reason: 'period', atMs: period.endsAtMs, issuedAtMs, lines, currency: currencyOf(period) }]
+    return [{ reason: 'period', atMs: period.endsAtMs, issuedAtMs, lines, currency: currency ?? '' }]
   })
 }
-
-const currencyOf = (period: Period | undefined) => period?.plan.terms.currency ?? ''
 
 const lineOfCharge = ({ kind, amount, fromMs, toMs }: Charge): NaiveLine => ({
   kind,
@@ -148,8 +144,10 @@ function couponsAt({ done }: Ledger, { periods }: Course, { atMs: billedMs, reas
 const taxAt = ({ done }: Ledger, ms: number) =>
   done.reduce((rate, { atMs, act }) => (act.kind === 'tax' && atMs <= ms ? act.basisPoints : rate), 0n)
 
-const creditAt = ({ done }: Ledger, ms: number) =>
-  done.reduce((sum, { atMs, act }) => (act.kind === 'credit' && atMs <= ms ? sum + act.amount : sum), 0n)
+const creditAt = ({ done }: Ledger, { refused }: Course, ms: number) =>
+  done.reduce((sum, { atMs, act }, place) => {
+    return act.kind === 'credit' && atMs <= ms && !refused.includes(place) ? sum + act.amount : sum
+  }, 0n)
 
 function totalsOf(lines: readonly NaiveLine[], coupons: { coupon: Coupon; place: number }[], taxBasisPoints: bigint) {
   const amount = lines.reduce((sum, line) => sum + line.amount, 0n)

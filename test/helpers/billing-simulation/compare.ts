@@ -7,7 +7,7 @@ const iso = (ms: number) => new Date(ms).toISOString()
 
 /** What both computations say of an invoice, in the same words. */
 export const wordsOfNaive = (invoice: NaiveInvoice): string[] => [
-  `${invoice.reason} of ${iso(invoice.atMs)} issued ${iso(invoice.issuedAtMs)}`,
+  `${invoice.reason} in ${invoice.currency} of ${iso(invoice.atMs)} issued ${iso(invoice.issuedAtMs)}`,
   ...TOTALS.map((name) => `${name} ${invoice[name]}`),
   ...invoice.lines
     .map(({ kind, meterKey, fromMs, toMs, quantity, amount }) =>
@@ -17,7 +17,7 @@ export const wordsOfNaive = (invoice: NaiveInvoice): string[] => [
 ]
 
 export const wordsOfDocument = (document: InvoiceDocument): string[] => [
-  `${document.reason} of ${document.period?.endsAt ?? document.cutOff} issued ${document.issuedAt}`,
+  `${document.reason} in ${document.currency} of ${document.period?.endsAt ?? document.cutOff} issued ${document.issuedAt}`,
   ...TOTALS.map((name) => `${name} ${document[name]}`),
   ...document.lines
     .map(({ kind, meter, from, to, quantity, amount }) => [kind, meter?.key, from, to, quantity, amount].join(' '))

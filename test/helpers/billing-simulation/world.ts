@@ -87,7 +87,7 @@ export async function startWorld(t: Test) {
       return perform(one, organizationId, act).then(
         () => true,
         (error) => {
-          if (error.statusCode === 409 || error.status === 409) return false
+          if (error.status === 409 || error.status === 422) return false
           throw error
         },
       )

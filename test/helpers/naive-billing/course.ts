@@ -1,6 +1,8 @@
 import type { Act, Ledger, PlanVersion } from './ledger.ts'
 import { amountOf, proratedFrom } from './price.ts'
 
+/** Gifts are in one currency here; the first one decides what an organization is billed in, as its first plan does. */
+const CREDIT_CURRENCY = 'USD'
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
@@ -30,6 +32,8 @@ export interface Course {
   charges: Charge[]
   /** The acts that the rules forbid, by their place among the acts. */
   refused: number[]
+  /** What all bills are in; null when nothing has cost anything. */
+  currency: string | null
 }
 
 interface State {
@@ -238,6 +242,9 @@ export function courseOf({ timeZone, defaultPlan, done, ticksMs }: Ledger): Cour
         return true
       case 'resume':
         return resume(atMs)
+      case 'credit':
+        state.currency ??= CREDIT_CURRENCY
+        return state.currency === CREDIT_CURRENCY
       case 'closeNow':
         if (state.period) end(atMs)
         fallToDefault(atMs)
@@ -252,7 +259,7 @@ export function courseOf({ timeZone, defaultPlan, done, ticksMs }: Ledger): Cour
     if (!act(atMs, one)) refused.push(place)
   }
   roll(ticksMs.at(-1) ?? 0)
-  return { periods, charges, refused }
+  return { periods, charges, refused, currency: state.currency }
 }
 
 const floorHour = (ms: number) => Math.floor(ms / HOUR_MS) * HOUR_MS
