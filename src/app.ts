@@ -6,6 +6,7 @@ import audit from './domains/audit/index.ts'
 import billing, {
   type CatalogService,
   createCatalogService,
+  createChangesService,
   createLimitsService,
   createMetersService,
   createMeterWindows,
@@ -15,11 +16,19 @@ import billing, {
   type MetersService,
   meterJobs,
   openInvoices,
+  openQuotas,
+  openStripe,
+  quotaJobs,
   type SubscriptionsService,
+  stripeFollowing,
+  stripeJobs,
+  stripeWebhook,
   subscriptionJobs,
 } from './domains/billing/index.ts'
 import events, {
+  createKnownQuotas,
   createProgress,
+  type Enricher,
   eraseEvents,
   type Outcomes,
   openEnricher,
@@ -31,7 +40,7 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
+import identity, { createEnrolledCheck, identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import organizations, {
@@ -39,15 +48,25 @@ import organizations, {
   createOrganizationsService,
   FREEZE_CHANGED,
   KEYS_SWITCHED,
+  type OrganizationsService,
   organizationJobs,
 } from './domains/organizations/index.ts'
-import projects, { createProjectsService, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
+import projects, {
+  createProjectsService,
+  KEY_CHANGED,
+  KEY_REVOKED,
+  keptFromMs,
+  openKeyUses,
+  PROJECT_CHANGED,
+  type ProjectsService,
+} from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
 import usage, { createUsageDays, usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
+import { createKeyLimit } from './http/key-limit.ts'
 import openapi from './http/openapi.ts'
 import problems from './http/problems.ts'
 import requestLog, { childLoggerFactory, requestId } from './http/request-log.ts'
@@ -98,7 +117,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   await app.register(security, config.http)
   await app.register(websocket, { options: WEBSOCKET_OPTIONS })
   await app.register(openapi, config.http)
-  const pressure = openPressure(app, config)
+  const knownQuotas = createKnownQuotas(app)
+  const pressure = openPressure(app, config, knownQuotas)
   await app.register(health, {
     metricsToken: config.http.metricsToken,
     checks: {
@@ -113,6 +133,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
 
   const outcomes = openOutcomes(app, config)
   const catalog = createCatalogService(app)
+  const enricher = openEnricher(app, { warms: config.roles.includes('api') })
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
   const meters = createMetersService(app)
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -124,30 +145,53 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     clock: () => new Date(),
     ...config.invoices,
   })
+  const organizationsService = createOrganizationsService({
+    postgres: app.postgres,
+    hasSecondFactor: createEnrolledCheck(app),
+    beginBilling: subscriptions.begin,
+  })
+  const projectsService = createProjectsService({
+    postgres: app.postgres,
+    organizations: organizationsService,
+    noteUse: openKeyUses(app).note,
+  })
+  const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
   if (config.roles.includes('jobs')) {
     const windows = createMeterWindows({
       postgres: app.postgres,
       clickhouse: app.clickhouse,
       usageDays: createUsageDays(app),
+      keptFromMs,
     })
     await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
     await app.register(invoiceJobs, { config, invoices })
+    // Held events were held against the tracking plan when they came.
+    const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
+    const door = openReplayDoor(app, config, rules)
+    await app.register(quotaJobs, { config, service: quotas, door })
+    if (config.stripe) {
+      await app.register(stripeJobs, { account: config.stripe })
+      await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+    }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  if (config.roles.includes('api'))
-    await registerApi(app, config, pressure, outcomes, { catalog, subscriptions, meters, invoices })
+  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
+  if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
 
-interface BillingServices {
+interface Services {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
+  enricher: Enricher
+  organizationsService: OrganizationsService
+  projectsService: ProjectsService
 }
 
 async function registerApi(
@@ -155,17 +199,16 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices }: BillingServices,
+  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
   const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
-  const organizationsService = createOrganizationsService({ postgres: app.postgres, beginBilling: subscriptions.begin })
-  const projectsService = createProjectsService({ postgres: app.postgres, organizations: organizationsService })
+  const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
-  const enricher = openEnricher(app)
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
+  app.facts.on(KEY_CHANGED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
   app.facts.on(KEYS_SWITCHED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
   app.facts.on(PROJECT_CHANGED, ({ payload }) => projectsService.forgetProject(String(payload.projectId)))
   app.facts.on(FREEZE_CHANGED, ({ organizationId }) => projectsService.forgetOrganization(organizationId))
@@ -175,17 +218,22 @@ async function registerApi(
     ...keyed,
     authorizeOrganization: organizationsService.authorize,
     isOperator: people.isOperator,
-    authenticate: async (credential: string) =>
-      credential.startsWith('mh_') ? projectsService.authenticateKey(credential) : people.authenticate(credential),
+    authenticate: async (credential: string, ip: string) =>
+      credential.startsWith('mh_') ? projectsService.authenticateKey(credential, ip) : people.authenticate(credential),
   }
 
+  const { failedAuthenticationsPerMinute } = config.http
   await app.register(async (scope) => {
-    guardScope(scope, { ...keyed, failures: createFailureLimit(config.http.failedAuthenticationsPerMinute) })
+    guardScope(scope, {
+      ...keyed,
+      failures: createFailureLimit(failedAuthenticationsPerMinute),
+      keyLimit: createKeyLimit(),
+    })
     await scope.register(events, { config, pressure, enricher, outcomes, planOf })
     await scope.register(receiptsPlugin, { config })
   })
   await app.register(async (scope) => {
-    guardScope(scope, keyedOrSignedIn)
+    guardScope(scope, { ...keyedOrSignedIn, failures: createFailureLimit(failedAuthenticationsPerMinute) })
     await scope.register(identity, { config, identity: people })
     await scope.register(admin, { freezing: createFreezingService(app) })
     await scope.register(audit)
@@ -194,6 +242,8 @@ async function registerApi(
       subscriptions,
       meters,
       invoices,
+      stripe,
+      publicUrl: config.http.publicUrl,
       completeThrough: (organizationId) => completeThrough({ organizationId }),
     })
     await scope.register(organizations, {
@@ -211,6 +261,7 @@ async function registerApi(
     })
     await scope.register(live, { tail: openTail(app, config) })
   })
+  await app.register(stripeWebhook, { intake: stripe?.intake })
   await app.register(startPage, {
     inboxUrl: config.mail.inboxUrl,
     demo: config.mode === 'development' ? config.demoProjectId : undefined,

@@ -1,17 +1,28 @@
+import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import { pendingMigrations } from './infra/migrations.ts'
 
 /**
- * What must be true before the first request: returns every fault, one line each. Unapplied migrations always count; a database
- * role that could step over the walls and a buffer that could forget count in production mode.
+ * What must be true before the first request: returns every fault, one line each. Unapplied migrations and a missing default plan
+ * always count; a database role that could step over the walls and a buffer that could forget count in production mode.
  */
 export async function bootFaults(app: FastifyInstance, config: Config): Promise<string[]> {
   const pending = (await pendingMigrations(app.postgres, app.clickhouse)).map(
     (name) => `the migration ${name} has not been applied; run npm run migrate`,
   )
-  if (config.mode !== 'production') return pending
-  return [...pending, ...(await roleFaults(app)), ...(await bufferFaults(app, config))]
+  const isProduction = config.mode === 'production'
+  const faults = isProduction ? [...pending, ...(await roleFaults(app)), ...(await bufferFaults(app, config))] : pending
+  // Only a database that is as it should be can be asked.
+  return faults.length > 0 ? faults : planFaults(app, config)
+}
+
+/** Without it nobody could make an organization. */
+async function planFaults(app: FastifyInstance, { billing: { defaultPlanKey } }: Config): Promise<string[]> {
+  const { rows } = await app.postgres.withSystem((tx) =>
+    tx.execute(sql`select 1 from plan_versions where plan_key = ${defaultPlanKey} limit 1`),
+  )
+  return rows.length > 0 ? [] : [`METERHOUSE_DEFAULT_PLAN is ${defaultPlanKey}, and there is no such plan`]
 }
 
 async function roleFaults(app: FastifyInstance): Promise<string[]> {

@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { BILLING_VARIABLES, groupBilling } from './billing-environment.ts'
 import { readSignInProviders, type SignInProvider } from './sign-in-providers.ts'
+import { readStripeAccount, STRIPE_VARIABLES, type StripeAccount } from './stripe-account.ts'
 
 const DEVELOPMENT_JWT_SECRET = 'development-only-secret-do-not-use'
 
@@ -79,7 +80,7 @@ export const EnvironmentSchema = Type.Object(
     METERHOUSE_JWT_PREVIOUS_SECRETS: Type.String({
       default: '',
       pattern: '^([^,]{32,}(,(?!$)|$))*$',
-      description: 'Secrets that signed before, comma-separated: what they signed stays good until it expires.',
+      description: 'Earlier secrets, comma-separated: what they signed or sealed is good while they are listed.',
     }),
     METERHOUSE_METRICS_TOKEN: Type.Optional(
       Type.String({
@@ -92,6 +93,7 @@ export const EnvironmentSchema = Type.Object(
       description:
         'JSON list of { id, name, preset (google or github) or issuer, clientId, clientSecret, scopes }. An id is in use for good.',
     }),
+    ...STRIPE_VARIABLES,
     METERHOUSE_DEMO_PROJECT_ID: Type.Optional(
       Type.String({
         pattern: '^prj_[0-9a-z]{26}$',
@@ -100,27 +102,23 @@ export const EnvironmentSchema = Type.Object(
     ),
     METERHOUSE_SHARDS: integer(2, 1, 256, 'Shards of the event buffer. Drain the buffer before changing it.'),
     METERHOUSE_DEDUPLICATION_WINDOW_MINUTES: integer(30, 1, 1440, 'How long the door remembers a messageId at least.'),
-    METERHOUSE_INGEST_EVENTS_PER_SECOND: integer(
-      100_000,
-      1,
-      10_000_000,
-      'Burst limit of one organization, events per second.',
-    ),
+    METERHOUSE_INGEST_EVENTS_PER_SECOND: integer(100_000, 1, 10_000_000, 'Most events of an organization in a second.'),
     METERHOUSE_API_REQUESTS_PER_MINUTE: integer(600, 1, 1_000_000, 'Limit of one credential on every other route.'),
+    METERHOUSE_ORGANIZATION_REQUESTS_PER_MINUTE: integer(
+      6000,
+      1,
+      100_000_000,
+      'Limit of all credentials of one organization together, on the same routes.',
+    ),
     METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE: integer(
       30,
       1,
       1_000_000,
-      'Wrong keys from one address, with no good one between, after which a process turns it away from ingestion for a while.',
+      'Wrong credentials from one address, with no good one between, after which a process turns it away for a while.',
     ),
     METERHOUSE_SINK_FLUSH_INTERVAL_MS: integer(500, 10, 60_000, 'Longest time that the sink gathers a batch.'),
     METERHOUSE_SINK_BATCH_ROWS_MAX: integer(50_000, 1, 50_000, 'Most rows in one ClickHouse insert.'),
-    METERHOUSE_BUFFER_TAIL_SECONDS: integer(
-      60,
-      0,
-      3600,
-      'How long stored entries stay in the buffer, for live resume.',
-    ),
+    METERHOUSE_BUFFER_TAIL_SECONDS: integer(60, 0, 3600, 'Seconds that stored entries stay, for live resume.'),
     METERHOUSE_BUFFER_BYTES_MAX: integer(
       0,
       0,
@@ -174,6 +172,7 @@ export class ConfigError extends Error {
 }
 
 export type { SignInProvider } from './sign-in-providers.ts'
+export type { StripeAccount } from './stripe-account.ts'
 
 export type Config = ReturnType<typeof group>
 
@@ -217,8 +216,9 @@ export function loadConfig(source: NodeJS.ProcessEnv = process.env): Config {
   const signInProviders = readSignInProviders(environment.METERHOUSE_OIDC_PROVIDERS, (where, what) =>
     faults.push(`METERHOUSE_OIDC_PROVIDERS${where} ${what}`),
   )
+  const stripe = readStripeAccount(environment, (fault) => faults.push(fault))
   if (faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze(group(environment, roles, signInProviders))
+  return deepFreeze(group(environment, roles, signInProviders, stripe))
 }
 
 /** The text as the type of its variable, or as it is for the check to complain about: 2.9 is not 2, and yes is not true. */
@@ -244,7 +244,7 @@ function parseRoles(text: string, faults: string[]): Role[] {
   return roles as Role[]
 }
 
-function group(env: Environment, roles: Role[], signInProviders: SignInProvider[]) {
+function group(env: Environment, roles: Role[], signInProviders: SignInProvider[], stripe: StripeAccount | undefined) {
   return {
     mode: env.METERHOUSE_MODE,
     roles,
@@ -257,6 +257,7 @@ function group(env: Environment, roles: Role[], signInProviders: SignInProvider[
       trustProxy: env.METERHOUSE_TRUST_PROXY,
       shutdownTimeoutMs: env.METERHOUSE_SHUTDOWN_TIMEOUT_MS,
       requestsPerMinute: env.METERHOUSE_API_REQUESTS_PER_MINUTE,
+      organizationRequestsPerMinute: env.METERHOUSE_ORGANIZATION_REQUESTS_PER_MINUTE,
       failedAuthenticationsPerMinute: env.METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE,
       metricsToken: env.METERHOUSE_METRICS_TOKEN,
       jwtSecret: env.METERHOUSE_JWT_SECRET,
@@ -274,6 +275,7 @@ function group(env: Environment, roles: Role[], signInProviders: SignInProvider[
     ...groupBilling(env),
     organizationGraceMs: env.METERHOUSE_ORGANIZATION_GRACE_DAYS * 86_400_000,
     signInProviders,
+    stripe,
     demoProjectId: env.METERHOUSE_DEMO_PROJECT_ID,
     ingest: {
       shards: env.METERHOUSE_SHARDS,

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { invalidRequest, noSuchRoute, Problem, unauthenticated } from '../errors.ts'
 import type { ProjectScope } from '../infra/clickhouse.ts'
 import type { FailureLimit } from './failed-authentications.ts'
+import type { KeyLimit } from './key-limit.ts'
 
 export type { ProjectScope }
 
@@ -51,6 +52,10 @@ export interface KeyPrincipal {
   organizationId: string
   projectId: string
   permissions: readonly Permission[]
+  /** Infinite for a key without an end. */
+  expiresAtMs: number
+  /** The key's own limit; null leaves it the one that every credential has. */
+  requestsPerMinute: number | null
   settings: ProjectSettings
 }
 
@@ -81,6 +86,8 @@ declare module 'fastify' {
     access?: Access
     /** Whether the route also serves people whose organization is frozen. Their keys do nothing until it is thawed. */
     whileFrozen?: boolean
+    /** Whether the route also serves people without the second factor that their organization asks for. */
+    withoutSecondFactor?: boolean
     /**
      * Finds the credential in the decoded body, for clients that can send it nowhere else. It counts only where there is no
      * Authorization header, and the request is then authenticated after its body has been read.
@@ -101,9 +108,15 @@ declare module 'fastify' {
   }
 }
 
+/** What a route lets pass that others do not; see the route's config. */
+export interface Exceptions {
+  whileFrozen?: boolean | undefined
+  withoutSecondFactor?: boolean | undefined
+}
+
 export interface AccessRules {
-  /** Resolves a raw credential, or throws `auth.unauthenticated`. */
-  authenticate: (credential: string) => Promise<Principal>
+  /** Resolves a raw credential, or throws `auth.unauthenticated`; 403 for one that is good, but not from that address. */
+  authenticate: (credential: string, ip: string) => Promise<Principal>
   /**
    * Resolves the project that the request names, or the key's own one where the route names none. Throws 404 for a project that
    * the principal may not know of, exactly as for an absent one, and 403 for a known project without the permission.
@@ -119,10 +132,12 @@ export interface AccessRules {
     principal: Principal,
     permission: Permission,
     organizationId: string,
-    whileFrozen: boolean,
+    exceptions: Exceptions,
   ) => Promise<OrganizationScope>
   /** Whether somebody runs the platform at this moment; without it nobody does. */
   isOperator?: (principal: Principal) => Promise<boolean>
+  /** Holds keys to their own limits on routes whose requests nobody else counts. */
+  keyLimit?: KeyLimit
   /** Turns addresses away that only fail; without it none is. */
   failures?: FailureLimit
 }
@@ -139,8 +154,9 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
   scope.addHook('onRequest', async (request) => {
     const { access, bodyCredential, queryCredential } = request.routeOptions.config
     if (access === undefined || access === 'public') return
-    rules.failures?.check(request.ip)
+    // Before the count of failures, whose answer would tell that there is a route.
     if (access === 'operator') return guardOperator(request)
+    rules.failures?.check(request.ip)
     if (!queryCredential) refuseCredentialInUrl(request)
     const elsewhere = bodyCredential ?? queryCredential
     if (!elsewhere || request.headers.authorization !== undefined) {
@@ -170,11 +186,15 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
   async function guard(request: FastifyRequest, access: Access, credential: string | undefined): Promise<void> {
     const principal = await authenticate(credential, request.ip)
     request.principal = principal
+    if (principal.kind === 'key' && request.routeOptions.config.rateLimit === false) rules.keyLimit?.check(principal)
     if (access === 'self' || access === 'public' || access === 'operator') return
-    const { whileFrozen = false } = request.routeOptions.config
+    const { whileFrozen = false, withoutSecondFactor } = request.routeOptions.config
     const { projectId, organizationId } = request.params as { projectId?: string; organizationId?: string }
     if (organizationId !== undefined && rules.authorizeOrganization) {
-      request.organization = await rules.authorizeOrganization(principal, access, organizationId, whileFrozen)
+      request.organization = await rules.authorizeOrganization(principal, access, organizationId, {
+        whileFrozen,
+        withoutSecondFactor,
+      })
       return
     }
     request.scope = await rules.authorize(principal, access, projectId, whileFrozen)
@@ -183,7 +203,7 @@ export function guardScope(scope: FastifyInstance, rules: AccessRules): void {
   async function authenticate(credential: string | undefined, ip: string): Promise<Principal> {
     try {
       if (!credential) throw challenge('Send a write key, an API key or an access token in the Authorization header.')
-      const principal = await rules.authenticate(credential)
+      const principal = await rules.authenticate(credential, ip)
       rules.failures?.succeeded(ip)
       return principal
     } catch (error) {

@@ -17,7 +17,7 @@ const TAGS = [
   { name: 'Keys', description: 'Write keys and API keys of a project.' },
   { name: 'Billing', description: 'What there is to subscribe to, and what it costs.' },
   { name: 'Accounts', description: 'People who sign in.' },
-  { name: 'Platform', description: 'What the operator of the platform sees and does, in any organization.' },
+  { name: 'Platform', description: 'What the operator of the platform sees and does.' },
   { name: 'Operations', description: 'Health and metrics, for whoever runs the server.' },
 ]
 

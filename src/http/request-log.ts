@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import { describeFault } from '../infra/fault.ts'
 
 const REQUEST_ID = /^[\w.-]{8,128}$/
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
@@ -20,6 +21,7 @@ export function loggerOptions({ level, format }: Config['log'], isTerminal: bool
     level,
     base: undefined,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    serializers: { err: (error: unknown) => ({ ...describeFault(error) }) },
     formatters: { level: (label: string) => ({ level: label }) },
     redact: {
       paths: ['authorization', 'cookie', 'password', 'secret', 'token', 'key'].flatMap((name) => [

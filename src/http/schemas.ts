@@ -66,6 +66,17 @@ export function timeToMs(time: Static<typeof TimeInput>): number {
   return day <= new Date(Date.UTC(year, month, 0)).getUTCDate() ? Date.parse(time) : Number.NaN
 }
 
+/** The name of an IANA time zone as the registry spells it; undefined for what is none. */
+export function readTimeZone(name: string): string | undefined {
+  if (!/^[A-Za-z]/.test(name)) return undefined
+  try {
+    return Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name).timeZoneId
+  } catch {
+    // The runtime tells an unknown zone by throwing a RangeError.
+    return undefined
+  }
+}
+
 export const ProjectParams = Type.Object({
   projectId: Type.String({
     pattern: '^prj_[0-9a-z]{26}$',

@@ -1,11 +1,7 @@
-import { createHash } from 'node:crypto'
 import helmet from '@fastify/helmet'
 import jwt from '@fastify/jwt'
-import rateLimit from '@fastify/rate-limit'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem } from '../errors.ts'
-import { networkOf } from './failed-authentications.ts'
+import rateLimits, { type RateLimitOptions, restateRateLimit } from './rate-limits.ts'
 import { keyIdOf } from './signing-keys.ts'
 
 declare module 'fastify' {
@@ -15,14 +11,13 @@ declare module 'fastify' {
   }
 }
 
-interface SecurityOptions {
+interface SecurityOptions extends RateLimitOptions {
   jwtSecret: string
-  requestsPerMinute: number
 }
 
 /** Headers, token signing and rate limits, for every route. */
 export default fp(
-  async (app, { jwtSecret, requestsPerMinute }: SecurityOptions) => {
+  async (app, { jwtSecret, requestsPerMinute, organizationRequestsPerMinute }: SecurityOptions) => {
     app.decorateRequest('principal', null)
     app.decorateRequest('scope', null)
     app.decorateRequest('organization', null)
@@ -58,18 +53,7 @@ export default fp(
         cache: false,
       },
     })
-    await app.register(rateLimit, {
-      max: requestsPerMinute,
-      timeWindow: '1 minute',
-      redis: app.redis,
-      nameSpace: 'rate:',
-      // Reads go on while Redis is away; routes that must not be guessed at say skipOnError: false themselves.
-      skipOnError: true,
-      keyGenerator,
-      enableDraftSpec: true,
-      errorResponseBuilder: (_request, { ttl }) =>
-        new Problem('request.rate_limited', 429, 'Too many requests', `Try again in ${Math.ceil(ttl / 1000)} s.`),
-    })
+    await app.register(rateLimits, { requestsPerMinute, organizationRequestsPerMinute })
     app.addHook('onRequest', (request, reply, done) => {
       if (request.is404) reply.helmet()
       done()
@@ -82,34 +66,3 @@ export default fp(
   },
   { name: 'security', dependencies: ['redis'] },
 )
-
-/** One budget per credential, or per address where there is none. The credential itself never becomes a Redis key. */
-function keyGenerator(request: FastifyRequest): string {
-  const credential = request.headers.authorization ?? request.headers['sec-websocket-protocol']
-  if (!credential) return `ip:${networkOf(request.ip)}`
-  return `credential:${createHash('sha256').update(credential).digest('base64url')}`
-}
-
-/** The plugin writes three headers of an early draft; callers get the two structured fields of the current one. */
-function restateRateLimit(reply: FastifyReply): void {
-  const limit = reply.getHeader('ratelimit-limit')
-  if (limit === undefined) return
-  setRateLimit(
-    reply,
-    { policy: 'requests', quota: Number(limit), windowSeconds: 60 },
-    Number(reply.getHeader('ratelimit-remaining')),
-    Number(reply.getHeader('ratelimit-reset')),
-  )
-  for (const name of ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']) reply.removeHeader(name)
-}
-
-/** Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
-export function setRateLimit(
-  reply: FastifyReply,
-  limit: { policy: string; quota: number; windowSeconds: number },
-  remaining: number,
-  resetSeconds: number,
-): void {
-  reply.header('ratelimit-policy', `"${limit.policy}";q=${limit.quota};w=${limit.windowSeconds}`)
-  reply.header('ratelimit', `"${limit.policy}";r=${Math.max(0, remaining)};t=${resetSeconds}`)
-}

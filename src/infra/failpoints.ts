@@ -18,6 +18,8 @@ export const FAILPOINTS = [
   'invoices.finalizing',
   'subscriptions.ended',
   'subscriptions.rolled',
+  'stripe.usage-attempted',
+  'stripe.usage-delivered',
 ] as const
 export type Failpoint = (typeof FAILPOINTS)[number]
 

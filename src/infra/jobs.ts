@@ -1,5 +1,6 @@
 import { type ConnectionOptions, Queue, Worker } from 'bullmq'
 import type { FastifyBaseLogger } from 'fastify'
+import { presentable } from './fault.ts'
 import { createRedis, redisOptions } from './redis.ts'
 
 /** Braces keep the keys of a queue in one slot of a Redis cluster. */
@@ -43,7 +44,12 @@ export function createJobs<Data extends object>(options: JobsOptions<Data>) {
       removeOnComplete: { age: KEEP_DONE_SECONDS },
     },
   })
-  const worker = new Worker<Data>(name, (job) => work(job.data), {
+  // What a job failed of is kept beside its data.
+  const perform = (data: Data) =>
+    work(data).catch((error: unknown) => {
+      throw presentable(error)
+    })
+  const worker = new Worker<Data>(name, (job) => perform(job.data), {
     prefix: PREFIX,
     connection: waiting,
     skipVersionCheck: SKIP_CHECK,

@@ -31,7 +31,7 @@ export function createMetrics() {
     }),
     events: new Counter({
       name: 'meterhouse_events_total',
-      help: 'Events by verdict at the door: accepted, duplicate, rejected, quarantined.',
+      help: 'Events by verdict at the door: accepted, duplicate, rejected, quarantined, and beyond a limit quota_exceeded, held, sampled_out.',
       labelNames: ['verdict'],
       registers,
     }),
@@ -121,6 +121,13 @@ windows: must be 0.`,
       name: 'meterhouse_ingest_refusals_total',
       help: 'Requests with events that were refused before their body was read, by reason.',
       labelNames: ['reason'],
+      registers,
+    }),
+    quotaDrift: new Counter({
+      name: 'meterhouse_quota_drift_events_total',
+      help: `Events by which the quotas of the door were corrected: undercounted were stored and not counted, overcounted counted and not
+stored, which is what was resent after the door forgot it, deleted, or refused by the store.`,
+      labelNames: ['direction'],
       registers,
     }),
     deadJobs: new Counter({

@@ -1,10 +1,13 @@
 import { sql } from 'drizzle-orm'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
+import { QUOTA_POLICY_CHANGED } from '../../src/domains/billing/index.ts'
+import { createQuotas } from '../../src/domains/events/index.ts'
 import { type OrganizationRole, ROLE_GRANTABLE } from '../../src/domains/organizations/roles.ts'
 import { KEY_SCOPES, type KeyScope, type Permission } from '../../src/http/access.ts'
 import { newId } from '../../src/ids.ts'
-import { authorized, startTestApp } from '../helpers/app.ts'
+import { append } from '../../src/infra/outbox.ts'
+import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import {
   addCustomMember,
   addMember,
@@ -111,6 +114,12 @@ const TABLE: Record<string, Row> = {
   'GET /health/live': { answers: EVERYBODY },
   'GET /health/ready': { answers: EVERYBODY },
   'GET /metrics': { answers: EVERYBODY },
+  'POST /v1/stripe/webhook': { answers: NOBODY, request: async () => ({ payload: {} }) },
+  [`POST ${ORGANIZATION}/billing/checkout`]: {
+    answers: MANAGERS(409),
+    request: async () => ({ payload: { planKey: 'pro' } }),
+  },
+  [`POST ${ORGANIZATION}/billing/portal`]: { answers: MANAGERS(409), request: async () => ({ payload: {} }) },
   'POST /v1/auth/login': { answers: EVERYBODY, request: async () => login() },
   'GET /account/verify-email': { answers: EVERYBODY },
   'GET /account/reset-password': { answers: EVERYBODY },
@@ -131,7 +140,7 @@ const TABLE: Record<string, Row> = {
   },
   'POST /v1/auth/forgot-password': {
     answers: EVERYBODY.map(() => 202),
-    request: async () => ({ payload: { email: alpha.email }, remoteAddress: newAddress() }),
+    request: async () => ({ payload: { email: `${newId('usr')}@example.com` }, remoteAddress: newAddress() }),
   },
   'POST /v1/auth/reset-password': {
     answers: EVERYBODY.map(() => 422),
@@ -172,12 +181,34 @@ const TABLE: Record<string, Row> = {
     answers: EVERYBODY.map(() => 422),
     request: async () => ({ payload: { token: 'x'.repeat(43) }, remoteAddress: newAddress() }),
   },
+  // Nobody is answered by who they are: nothing is known of the challenge.
+  'POST /v1/auth/second-factor': {
+    answers: EVERYBODY.map(() => 401),
+    request: async () => ({ payload: { challenge: 'x'.repeat(43), code: '123456' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/second-factor': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/second-factor/confirm': {
+    answers: PEOPLE(409),
+    request: async () => ({ payload: { code: '123456' }, remoteAddress: newAddress() }),
+  },
+  'POST /v1/me/second-factor/recovery-codes': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one', code: '123456' }, remoteAddress: newAddress() }),
+  },
+  'DELETE /v1/me/second-factor': {
+    answers: PEOPLE(422),
+    request: async () => ({ payload: { password: 'not the one', code: '123456' }, remoteAddress: newAddress() }),
+  },
   'GET /v1/me/sessions': { answers: PEOPLE() },
   'DELETE /v1/me/sessions/:sessionId': {
     answers: PEOPLE(404),
     request: async () => ({ url: `/v1/me/sessions/${newId('ses')}` }),
   },
   'GET /account/signed-in': { answers: EVERYBODY },
+  'GET /account/second-factor': { answers: EVERYBODY },
   'GET /v1/auth/providers': { answers: EVERYBODY },
   'GET /v1/auth/providers/:providerId/start': {
     answers: EVERYBODY.map(() => 404),
@@ -368,7 +399,7 @@ const TABLE: Record<string, Row> = {
   'POST /api/v1/events': {
     permission: 'events:write',
     answers: senders(204),
-    request: async () => ({ payload: { specversion: '1.0', id: '1', source: '/access', type: 'Access' } }),
+    request: () => taken({ specversion: '1.0', id: '1', source: '/access', type: 'Access' }),
   },
   // A key asks about its own project; another organization's does not know the id there.
   'GET /v1/events/:messageId/receipt': {
@@ -378,7 +409,7 @@ const TABLE: Record<string, Row> = {
   'POST /v1/events': {
     permission: 'events:write',
     answers: senders(202),
-    request: async () => ({ payload: { event: 'Access' } }),
+    request: () => taken({ event: 'Access' }),
   },
   [`GET ${PROJECT}/api-keys`]: {
     permission: 'keys:read',
@@ -388,6 +419,16 @@ const TABLE: Record<string, Row> = {
     permission: 'keys:write',
     answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
     request: async () => ({ payload: { name: 'made by the matrix', kind: 'api', scopes: ['keys:write'] } }),
+  },
+  [`PATCH ${PROJECT}/api-keys/:keyId`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 200, 404, 200, 200, 200, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ url: await aKey(), payload: { name: 'changed by the matrix' } }),
+  },
+  [`POST ${PROJECT}/api-keys/:keyId/rotate`]: {
+    permission: 'keys:write',
+    answers: [401, 403, 403, 201, 404, 201, 201, 201, 403, 403, 403, 404, 404, 401],
+    request: async () => ({ url: `${await aKey()}/rotate`, payload: { overlapSeconds: 60 } }),
   },
   [`DELETE ${PROJECT}/api-keys/:keyId`]: {
     permission: 'keys:write',
@@ -454,6 +495,11 @@ async function aMember() {
   return { url: `/v1/organizations/${alpha.organizationId}/members/${await addMember(app, alpha, 'viewer')}` }
 }
 
+/** The address of a key that whoever may change keys could have made. */
+async function aKey(): Promise<string> {
+  return `/v1/projects/${alpha.projectId}/api-keys/${(await makeApiKey(app, alpha, ['keys:write'])).id}`
+}
+
 /** The address of an invitation that is there to be changed. */
 async function anInvitation(): Promise<string> {
   const url = `/v1/organizations/${alpha.organizationId}/invitations`
@@ -469,6 +515,20 @@ async function subscribed(status: string, cancels: boolean) {
     tx.execute(sql`update subscriptions set status = ${status}, cancel_at_period_end = ${cancels}`),
   )
   return {}
+}
+
+/** An event of an organization that is not stopped, whatever other rows have made of its subscription. */
+async function taken(payload: object) {
+  const { organizationId } = alpha
+  const isStopped = async () => Boolean((await quotas.read(organizationId))?.stopped)
+  if (await isStopped()) {
+    await subscribed('active', false)
+    await app.postgres.withTenant(organizationId, (tx) =>
+      append(tx, { organizationId, kind: QUOTA_POLICY_CHANGED, payload: {} }),
+    )
+    await eventually('the end of the pause', async () => !(await isStopped()))
+  }
+  return { payload }
 }
 
 /** The address of a role that is there to be changed. */
@@ -507,7 +567,8 @@ function planTable(): Record<string, Row> {
   }
 }
 
-const { app, accessOf } = await startTestApp(t)
+const { app, accessOf, config } = await startTestApp(t)
+const quotas = createQuotas({ redis: app.ingestRedis, shards: config.ingest.shards })
 const [alpha, beta] = await createTwoTenants(app)
 const scoped = await makeScopedKeys(app, alpha)
 const roles = await makeRoleSessions(app, alpha)
@@ -546,7 +607,8 @@ async function anotherOf(column: (typeof COLUMNS)[number], known: string | undef
   return column in roles ? makeMember(app, alpha, column as OrganizationRole) : known
 }
 
-const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401)
+/** Where everybody is answered 401, it is the body that is not good, and no credential. */
+const GUARDED = Object.entries(TABLE).filter(([, { answers }]) => answers[0] === 401 && new Set(answers).size > 1)
 
 /** The request of a route about a project; a key id is one that nobody has unless the row says another. */
 async function requestOf(
@@ -570,7 +632,7 @@ const send = (request: InjectOptions, credential: string | undefined) =>
   app.inject(credential === undefined ? request : authorized(credential, request))
 
 const PROBLEMS: Record<number, RegExp> = {
-  401: /^auth\.unauthenticated$/,
+  401: /^(auth\.unauthenticated|identity\.challenge_over)$/,
   403: /^auth\.forbidden$/,
   404: /^(projects\.not_found|organizations\.not_found|organizations\.invitation_not_found|billing\.coupon_not_found|resource\.not_found|identity\.session_not_found|identity\.identity_not_found|auth\.provider_not_found|billing\.invoice_not_found)$/,
   426: /^live\.upgrade_required$/,
@@ -596,7 +658,8 @@ t.test('everybody may do what the table says, and nothing else', async (t) => {
           t.equal(answer.statusCode, answers[index], who, { answer: answer.body.slice(0, 500) })
           const problem = PROBLEMS[answer.statusCode]
           if (problem) t.match(answer.json().code, problem)
-          if (answer.statusCode === 401) t.match(answer.headers['www-authenticate'], /^Bearer realm=/)
+          if (answer.statusCode === 401 && GUARDED.some(([guarded]) => guarded === route))
+            t.match(answer.headers['www-authenticate'], /^Bearer realm=/)
         }
       }
     })

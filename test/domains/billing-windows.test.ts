@@ -3,6 +3,7 @@ import t from 'tap'
 import { createMetersService, createMeterWindows } from '../../src/domains/billing/index.ts'
 import { formatDecimal, parseDecimal } from '../../src/domains/billing/money/decimal.ts'
 import { markDirty, readDirty } from '../../src/domains/events/index.ts'
+import { keptFromMs } from '../../src/domains/projects/index.ts'
 import { createUsageDays } from '../../src/domains/usage/index.ts'
 import { createUsageService } from '../../src/domains/usage/service.ts'
 import { newId } from '../../src/ids.ts'
@@ -16,7 +17,7 @@ const DAY_MS = 24 * HOUR_MS
 const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE_SHARDS: '1' })
 const { ingestRedis: redis, clickhouse, postgres, metrics } = app
 const meters = createMetersService(app)
-const windows = createMeterWindows({ postgres, clickhouse, usageDays: createUsageDays(app) })
+const windows = createMeterWindows({ postgres, clickhouse, usageDays: createUsageDays(app), keptFromMs })
 const dependencies = { redis, shards: 1, clickhouse, postgres, metrics }
 const yesterday = (Math.floor(Date.now() / DAY_MS) - 1) * DAY_MS
 

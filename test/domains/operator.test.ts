@@ -191,10 +191,10 @@ t.test('what the operator did is in the log of the organization, and it goes on 
   }
   t.ok(performance.now() - startedAt < LIMIT_MS)
   const { rows } = await app.postgres.withTenant(alpha.organizationId, (tx) =>
-    tx.execute(sql`select actor_kind, actor_id, action, target_id, before, after from audit_entries
+    tx.execute(sql`select actor_kind, actor_id, actor_name, action, target_id, before, after from audit_entries
       where action like 'organization.%' order by sequence`),
   )
-  const actor = { actor_kind: 'operator', actor_id: operatorId, target_id: alpha.organizationId }
+  const actor = { actor_kind: 'operator', actor_id: operatorId, actor_name: null, target_id: alpha.organizationId }
   t.match(rows, [
     { ...actor, action: 'organization.frozen', after: { reason: REASON } },
     { ...actor, action: 'organization.unfrozen', before: { reason: REASON } },

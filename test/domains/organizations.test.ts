@@ -4,6 +4,7 @@ import t from 'tap'
 import { newId } from '../../src/ids.ts'
 import { newAddress } from '../helpers/accounts.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
+import { allAtOnce } from '../helpers/at-once.ts'
 import { addMember, sessionOf } from '../helpers/principals.ts'
 import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
 
@@ -122,22 +123,6 @@ t.test('the last owner stays one', async (t) => {
   t.same(await ownersIn(beta), ['owner'])
 })
 
-/** Holds every write to memberships back until several calls have read what there is, and then lets all of them go on. */
-async function allAtOnce<T>(start: () => Promise<T>[]): Promise<T[]> {
-  const calls = await app.postgres.withSystem(async (tx) => {
-    await tx.execute(sql`lock table memberships in exclusive mode`)
-    const started = start()
-    await eventually('calls that wait', async () => {
-      const { rows } = await tx.execute<{ waiting: number }>(
-        sql`select count(distinct pid)::int as waiting from pg_locks where not granted`,
-      )
-      return (rows[0]?.waiting ?? 0) >= 8
-    })
-    return { started }
-  })
-  return Promise.all(calls.started)
-}
-
 t.test('of 50 calls at once that would each take an owner away, one owner is left over', async (t) => {
   const ends: Record<string, (tenant: TestTenant, owners: string[], index: number) => ReturnType<typeof leave>> = {
     'all leave': (tenant, owners, index) => leave(owners[index % owners.length] ?? '', tenant),
@@ -157,7 +142,9 @@ t.test('of 50 calls at once that would each take an owner away, one owner is lef
     for (let count = 0; count < 2; count++) owners.push(await addMember(app, tenant, 'owner'))
     // Their sessions are known then, or the calls of one owner would all come before those of the next.
     for (const owner of owners) await as(owner, { url: urlOf(tenant) })
-    const answers = await allAtOnce(() => Array.from({ length: 50 }, (_, index) => end(tenant, owners, index)))
+    const answers = await allAtOnce(app, ['memberships'], () =>
+      Array.from({ length: 50 }, (_, index) => end(tenant, owners, index)),
+    )
     t.equal((await ownersIn(tenant)).length, 1, name)
     t.same(
       answers.map(({ statusCode }) => statusCode).filter((status) => status >= 500),

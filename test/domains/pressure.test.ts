@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { BufferState } from '../../src/domains/events/buffer-gauge.ts'
 import { createFairShare } from '../../src/domains/events/fair-share.ts'
+import { createKnownQuotas } from '../../src/domains/events/known-quotas.ts'
 import { createPressure } from '../../src/domains/events/pressure.ts'
 import { Problem } from '../../src/errors.ts'
 import { createMetrics } from '../../src/infra/metrics.ts'
@@ -13,7 +14,8 @@ function startDoor(known: Partial<BufferState>, loopDelayMs = 0) {
   const buffer = { answers: true, memoryShare: undefined, lagMs: 0, laneLagsMs: new Map(), drainMs: 0, ...known }
   const metrics = createMetrics()
   const fairShare = createFairShare()
-  const pressure = createPressure({ buffer, loopDelayMs: () => loopDelayMs, fairShare, metrics })
+  const quotas = createKnownQuotas({ metrics })
+  const pressure = createPressure({ buffer, loopDelayMs: () => loopDelayMs, fairShare, quotas, metrics })
   pressure.noteTaken(HEAVY, 1_000_000)
   pressure.noteTaken(LIGHT, 10_000)
   return { pressure, metrics, buffer }

@@ -53,12 +53,17 @@ t.test('a project is changed field by field, and only by its own people', async 
   const [alpha, beta] = await createTwoTenants(app)
   const before = (await read(app, beta)).json()
   t.match(before, { id: beta.projectId, organizationId: beta.organizationId, allowedOrigins: [], ipPolicy: 'truncate' })
+  t.match(before, { timeZone: 'UTC', retentionDays: null })
   const first = await change(app, alpha, { allowedOrigins: ['HTTPS://Shop.example/', 'https://shop.example'] })
   t.equal(first.statusCode, 200, first.body)
   t.match(first.json(), { name: 'Test', allowedOrigins: ['https://shop.example'], ipPolicy: 'truncate' })
   const second = await change(app, alpha, { name: 'Shop', ipPolicy: 'drop' })
   t.match(second.json(), { name: 'Shop', allowedOrigins: ['https://shop.example'], ipPolicy: 'drop' })
-  t.same((await read(app, alpha)).json(), second.json())
+  const third = await change(app, alpha, { timeZone: 'europe/berlin', retentionDays: 90 })
+  t.match(third.json(), { name: 'Shop', timeZone: 'Europe/Berlin', retentionDays: 90 })
+  const fourth = await change(app, alpha, { retentionDays: null })
+  t.match(fourth.json(), { timeZone: 'Europe/Berlin', retentionDays: null, ipPolicy: 'drop' })
+  t.same((await read(app, alpha)).json(), fourth.json())
   const foreign = await change(app, { ...alpha, userId: beta.userId }, { name: 'Stolen' })
   t.match([foreign.statusCode, foreign.json().code], [404, 'projects.not_found'])
   t.same((await read(app, beta)).json(), before)
@@ -72,6 +77,12 @@ t.test('what cannot be is refused by the field that is wrong, and nothing of it 
     [{ name: 'x', allowedOrigins: [17] }, '/allowedOrigins/0'],
     [{ name: 'x', allowedOrigins: null }, '/allowedOrigins'],
     [{ name: 'x', ipPolicy: 'forget' }, '/ipPolicy'],
+    [{ name: 'x', timeZone: 'Europe/Atlantis' }, '/timeZone'],
+    [{ name: 'x', timeZone: '+01:00' }, '/timeZone'],
+    [{ name: 'x', retentionDays: 0 }, '/retentionDays'],
+    [{ name: 'x', retentionDays: 3651 }, '/retentionDays'],
+    [{ name: 'x', retentionDays: 1.5 }, '/retentionDays'],
+    [{ name: 'x', eventsKeptFrom: null }, '/eventsKeptFrom'],
     [{ name: '' }, '/name'],
     [{ name: 'x', organizationId: 'org_x' }, '/organizationId'],
     [{}, ''],

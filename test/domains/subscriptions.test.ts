@@ -4,11 +4,14 @@ import {
   createCatalogService,
   createChangesService,
   createCouponsService,
+  createLimitsService,
   createSubscriptionsService,
 } from '../../src/domains/billing/index.ts'
 import { createMailTokens } from '../../src/domains/identity/mail-token.ts'
+import { projects } from '../../src/domains/projects/tables.ts'
 import { newId } from '../../src/ids.ts'
 import { armFailpoints } from '../../src/infra/failpoints.ts'
+import type { TenantTx } from '../../src/infra/postgres.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { sessionOf } from '../helpers/principals.ts'
 import { createTenant, createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
@@ -344,3 +347,32 @@ t.test(
     t.match(made.json(), { code: 'OPERATOR', summary: '5.00 USD off once' })
   },
 )
+
+t.test('whoever asks for the last place waits for whoever has just taken it', async (t) => {
+  const { organizationId } = await freeTenant()
+  const takeRoom = await createLimitsService({ planOf: () => catalog.readPlan('free') }).roomForProject(organizationId)
+  const take = (tx: TenantTx) => takeRoom(tx, () => tx.$count(projects))
+  const [taken, decided] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const first = postgres.withTenant(organizationId, async (tx) => {
+    await take(tx)
+    taken.resolve()
+    await decided.promise
+    await tx.insert(projects).values({ id: newId('prj'), organizationId, name: 'The last' })
+  })
+  await taken.promise
+  const second = postgres.withTenant(organizationId, take).then(
+    () => 'taken twice',
+    (error) => error.code,
+  )
+  const isWaiting = eventually('the wait', async () => {
+    const waiting = sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    return (await postgres.withTenant(organizationId, (tx) => tx.execute(waiting))).rows.length > 0
+  })
+  await Promise.race([second, isWaiting])
+  decided.resolve()
+  await first
+  t.equal(await second, 'billing.limit_reached')
+  isWaiting.catch(() => {
+    // Nobody had to wait, which the answer shows.
+  })
+})

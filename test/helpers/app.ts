@@ -9,8 +9,12 @@ export interface TestApp extends TestServices {
   accessOf: Map<string, string | undefined>
 }
 
-/** The whole application on databases of its own, without a listening port unless a test asks for one. */
-export async function startTestApp(t: Test, overrides: Record<string, string> = {}): Promise<TestApp> {
+/** The whole application on databases of its own, without a listening port unless a test asks for one; `prepare` may add to it. */
+export async function startTestApp(
+  t: Test,
+  overrides: Record<string, string> = {},
+  prepare: (app: FastifyInstance) => void = () => {},
+): Promise<TestApp> {
   const services = await startTestServices(t, overrides)
   const app = await buildApp(services.config, process.env.TEST_LOG ? { level: process.env.TEST_LOG } : false)
   const accessOf: TestApp['accessOf'] = new Map()
@@ -22,6 +26,7 @@ export async function startTestApp(t: Test, overrides: Record<string, string> = 
     if (declared && !(reply.statusCode in declared))
       t.fail(`${request.method} ${url} answers ${reply.statusCode}, which it does not declare`)
   })
+  prepare(app)
   await app.ready()
   t.teardown(() => app.close())
   return { ...services, app, accessOf }

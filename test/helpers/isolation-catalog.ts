@@ -18,10 +18,14 @@ export const SYSTEM_TABLES = [
   'refresh_tokens',
   'mailbox_proofs',
   'user_identities',
+  'second_factors',
+  'recovery_codes',
   'plans',
   'plan_versions',
   'coupons',
   'invoice_numbers',
+  'stripe_events',
+  'stripe_leases',
 ]
 
 /** Tables whose rows nobody changes or deletes: neither role may, whatever the policies say. They go with their organization. */
@@ -38,10 +42,16 @@ export const APPEND_ONLY_TABLES = [
   'credit_notes',
   'payments',
   'credit_entries',
+  'quota_transitions',
 ]
 
 /** Tables whose rows change and are never deleted, except with their organization. */
 export const KEPT_TABLES = ['billing_accounts', 'subscriptions', 'billing_periods', 'billing_charges']
+
+/** Tables of which an organization's transactions may change these columns only. The others are written by the system role. */
+export const UPDATABLE_COLUMNS: Record<string, string[]> = {
+  organizations: ['name', 'deletes_at', 'requires_second_factor'],
+}
 
 const TABLES = `with tables as (
   select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity, tenant.attnum as tenant_number,
@@ -127,8 +137,11 @@ const CHECKS = [
    where name = any ($4) and has_table_privilege(role, oid, privilege)`,
   `select coalesce(r.rolname, 'everybody') || ': has ' || a.privilege_type || ' on ' || name || '.' || attname
    from tables join pg_attribute on attrelid = tables.oid cross join aclexplode(attacl) a left join pg_roles r on r.oid = a.grantee
-   where not (r.rolname = 'meterhouse_app' and a.privilege_type = 'SELECT' and not a.is_grantable
-     and attname in (select jsonb_array_elements_text($3::jsonb -> name)))`,
+   where r.rolname <> 'meterhouse_app' or r.rolname is null or a.is_grantable or not (
+     a.privilege_type = 'SELECT' and attname in (select jsonb_array_elements_text($3::jsonb -> name))
+     or a.privilege_type = 'UPDATE' and attname in (select jsonb_array_elements_text($6::jsonb -> name)))`,
+  `select name || ': meterhouse_app may UPDATE all of its columns' from tables
+   where $6::jsonb ? name and has_table_privilege('meterhouse_app', oid, 'UPDATE')`,
   `select role || ': may create in the schema ' || nspname
    from user_schemas, unnest('{public,meterhouse_app,meterhouse_system}'::text[]) role where has_schema_privilege(role, oid, 'CREATE')`,
   `select role || ': may create schemas' from unnest('{public,meterhouse_app,meterhouse_system}'::text[]) role
@@ -144,11 +157,12 @@ export async function catalogViolations(admin: pg.Client): Promise<string[]> {
     JSON.stringify(GLOBAL_TABLES),
     APPEND_ONLY_TABLES,
     SYSTEM_TABLES,
+    JSON.stringify(UPDATABLE_COLUMNS),
   ]
   const violations: string[] = []
   for (const check of CHECKS) {
     // Every statement gets every parameter; those that it does not use still need a type.
-    const statement = `${TABLES}, used as (select $1::text[], $2::text[], $3::jsonb, $4::text[], $5::text[]) ${check}`
+    const statement = `${TABLES}, used as (select $1::text[], $2::text[], $3::jsonb, $4::text[], $5::text[], $6::jsonb) ${check}`
     const { rows } = await admin.query<[string]>({ text: statement, values: parameters, rowMode: 'array' })
     violations.push(...rows.map(([violation]) => violation))
   }

@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { APPEND_ONLY_TABLES, KEPT_TABLES } from './isolation-catalog.ts'
+import { APPEND_ONLY_TABLES, KEPT_TABLES, UPDATABLE_COLUMNS } from './isolation-catalog.ts'
 import type { IsolationDatabase } from './isolation-database.ts'
 import { insertOf, newRow, type Row, type Table, type Tenant } from './isolation-fixtures.ts'
 import { type Probe, violationsOf } from './isolation-probe.ts'
@@ -90,7 +90,10 @@ const tenantColumn = (table: Table) => sql.identifier(table.tenantColumn ?? '')
 const selectOf = (table: Table) => sql`select 1 from ${name(table)}`
 const of = (table: Table, tenant: Tenant) => sql`where ${tenantColumn(table)} = ${tenant.organizationId}`
 /** Changes nothing and still counts every row that it may touch. */
-const touch = (table: Table) => sql`update ${name(table)} set ${tenantColumn(table)} = ${tenantColumn(table)}`
+const touch = (table: Table) => {
+  const column = sql.identifier(UPDATABLE_COLUMNS[table.name]?.[0] ?? table.tenantColumn ?? '')
+  return sql`update ${name(table)} set ${column} = ${column}`
+}
 const move = (table: Table, to: Tenant) => sql`update ${name(table)} set ${tenantColumn(table)} = ${to.organizationId}`
 
 function upsertOf(table: Table, row: Row, conflictColumns: string[]): SQL {
@@ -128,7 +131,11 @@ function tenantProbes(table: Table, own: Tenant, other: Tenant, { fresh, smuggle
     probe('update touches its own row', { count: 1 }, touch(table)),
     probe('update where it is the other’s', { count: 0 }, sql`${touch(table)} ${of(table, other)}`),
     probe('update moves its row to the other', { refused: DENIED }, move(table, other)),
-    probe('update takes the other’s row', { count: 0 }, sql`${move(table, own)} ${of(table, other)}`),
+    probe(
+      'update takes the other’s row',
+      UPDATABLE_COLUMNS[table.name] ? { refused: DENIED } : { count: 0 },
+      sql`${move(table, own)} ${of(table, other)}`,
+    ),
     probe('delete takes its own row', { count: 1 }, ...withoutUse(table), sql`delete from ${name(table)}`),
     probe('delete where it is the other’s', { count: 0 }, sql`delete from ${name(table)} ${of(table, other)}`),
     probe(

@@ -97,6 +97,19 @@ export const DETOURS: Mutation[] = [
     noticedBy: ['catalog', 'privileges'],
   },
   {
+    table: 'organizations',
+    statement: 'grant update (frozen_at) on organizations to meterhouse_app',
+    undo: 'revoke update (frozen_at) on organizations from meterhouse_app',
+    noticedBy: ['catalog', 'privileges'],
+  },
+  {
+    table: 'organizations',
+    statement: 'grant update on organizations to meterhouse_app',
+    undo: `revoke update on organizations from meterhouse_app;
+      grant update (name, deletes_at) on organizations to meterhouse_app`,
+    noticedBy: ['catalog', 'privileges'],
+  },
+  {
     table: 'users',
     statement: 'grant select (password_hash) on users to meterhouse_app',
     undo: 'revoke select (password_hash) on users from meterhouse_app',

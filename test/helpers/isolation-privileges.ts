@@ -55,6 +55,16 @@ function peopleProbes(own: Tenant, other: Tenant): Probe[] {
   ]
 }
 
+/** Whether an organization is frozen is the operator's to say, and never its own. */
+function freezeProbes(): Probe[] {
+  const columns = ['frozen_at', 'frozen_reason', 'created_at', 'id'] as const
+  return columns.map((column) => ({
+    name: `organizations: update of ${column}`,
+    statements: [sql`update organizations set ${sql.identifier(column)} = default`],
+    refused: DENIED,
+  }))
+}
+
 /** What sign-ins are made of: the app role is refused every statement, whoever it acts for. */
 function secretProbes(): Probe[] {
   return SYSTEM_TABLES.flatMap((table) => {
@@ -118,7 +128,8 @@ export async function privilegeViolations(
   ] as const) {
     const attempt = database.tenant(own.organizationId)
     violations.push(...(await violationsOf('a tenant', attempt, [...escapes, ...tableEscapes(tables), statistics])))
-    violations.push(...(await violationsOf('a tenant', attempt, [...peopleProbes(own, other), ...secretProbes()])))
+    violations.push(...(await violationsOf('a tenant', attempt, [...peopleProbes(own, other), ...freezeProbes()])))
+    violations.push(...(await violationsOf('a tenant', attempt, secretProbes())))
   }
   const withoutSwitch = tableEscapes(tables).filter(({ name }) => !name.endsWith('row_security = off'))
   violations.push(...(await violationsOf('the system role', database.system, [...escapes, ...withoutSwitch])))

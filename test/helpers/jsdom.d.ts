@@ -8,10 +8,10 @@ declare module 'jsdom' {
       html: string,
       options: {
         url: string
-        runScripts: 'dangerously'
-        pretendToBeVisual: boolean
+        runScripts: 'dangerously' | 'outside-only'
+        pretendToBeVisual?: boolean
         virtualConsole: VirtualConsole
-        resources: { interceptors: unknown[] }
+        resources?: { interceptors: unknown[] }
         beforeParse?: (window: Window & typeof globalThis) => void
       },
     )

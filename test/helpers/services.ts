@@ -44,6 +44,7 @@ export async function startTestServices(t: Test, overrides: Record<string, strin
     METERHOUSE_SMTP_URL: 'smtp://127.0.0.1:1',
     METERHOUSE_SINK_FLUSH_INTERVAL_MS: '20',
     METERHOUSE_API_REQUESTS_PER_MINUTE: '1000000',
+    METERHOUSE_ORGANIZATION_REQUESTS_PER_MINUTE: '1000000',
     METERHOUSE_FAILED_AUTHENTICATIONS_PER_MINUTE: '1000000',
     ...overrides,
   }

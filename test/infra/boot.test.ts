@@ -88,6 +88,12 @@ t.test('no server starts on a configuration with faults', async (t) => {
   ])
 })
 
+t.test('no server starts on a default plan that is not there', async (t) => {
+  t.same(await refusal(t, { METERHOUSE_DEFAULT_PLAN: 'nothing' }), [
+    'METERHOUSE_DEFAULT_PLAN is nothing, and there is no such plan',
+  ])
+})
+
 t.test('production does not start as a superuser', async (t) => {
   t.match(await refusal(t, { METERHOUSE_POSTGRES_URL: postgresAdminUrl }), [
     /^METERHOUSE_POSTGRES_URL signs in as postgres, which is or may become a superuser/,

@@ -127,6 +127,36 @@ t.test('production does not start with a fault that somebody asked for', async (
   }
 })
 
+t.test('Stripe is configured as a whole, and its key travels encrypted', async (t) => {
+  const key = { METERHOUSE_STRIPE_SECRET_KEY: 'sk_test_hunter2hunter2' }
+  const secrets = { METERHOUSE_STRIPE_WEBHOOK_SECRETS: 'whsec_hunter2hunter2hunter2a,whsec_hunter2hunter2hunter2b' }
+  const base = (url: string) => ({ METERHOUSE_STRIPE_API_BASE: url })
+  t.equal(loadConfig(DEVELOPMENT).stripe, undefined)
+  t.match(loadConfig({ ...DEVELOPMENT, ...key, ...secrets }).stripe, {
+    livemode: false,
+    webhookSecrets: ['whsec_hunter2hunter2hunter2a', 'whsec_hunter2hunter2hunter2b'],
+    api: { protocol: 'https', host: 'api.stripe.com', port: 443 },
+  })
+  const live = { METERHOUSE_STRIPE_SECRET_KEY: 'rk_live_hunter2hunter2' }
+  t.match(loadConfig({ ...DEVELOPMENT, ...live, ...secrets, ...base('http://127.0.0.1:4242') }).stripe, {
+    livemode: true,
+    api: { protocol: 'http', host: '127.0.0.1', port: 4242 },
+  })
+  const faulty: [Record<string, string>, RegExp][] = [
+    [key, /^METERHOUSE_STRIPE_WEBHOOK_SECRETS is required/],
+    [secrets, /^METERHOUSE_STRIPE_SECRET_KEY is required/],
+    [{ ...key, METERHOUSE_STRIPE_WEBHOOK_SECRETS: 'hunter2' }, /^METERHOUSE_STRIPE_WEBHOOK_SECRETS: /],
+    [{ ...secrets, METERHOUSE_STRIPE_SECRET_KEY: 'pk_test_hunter2hunter2' }, /^METERHOUSE_STRIPE_SECRET_KEY: /],
+    [{ ...key, ...secrets, ...base('http://stripe.hunter2') }, /^METERHOUSE_STRIPE_API_BASE must be a URL/],
+    [{ ...key, ...secrets, ...base('http://hunter2:99999') }, /^METERHOUSE_STRIPE_API_BASE must be a URL/],
+  ]
+  for (const [environment, expected] of faulty) {
+    const faults = faultsOf({ ...DEVELOPMENT, ...environment })
+    t.match(faults, [expected])
+    t.notMatch(faults.join(), 'hunter2')
+  }
+})
+
 t.test('production is what nobody has asked for', async (t) => {
   t.equal(loadConfig({ ...REQUIRED, METERHOUSE_JWT_SECRET: SECRET }).mode, 'production')
 })
@@ -234,7 +264,7 @@ const GROUPS = {
     'BUFFER_TAIL_SECONDS',
     'BUFFER_BYTES_MAX',
   ],
-  Requests: ['API_REQUESTS_PER_MINUTE', 'FAILED_AUTHENTICATIONS_PER_MINUTE'],
+  Requests: ['API_REQUESTS_PER_MINUTE', 'ORGANIZATION_REQUESTS_PER_MINUTE', 'FAILED_AUTHENTICATIONS_PER_MINUTE'],
   Organizations: ['ORGANIZATION_GRACE_DAYS'],
   Billing: [
     'DEFAULT_PLAN',
@@ -246,6 +276,7 @@ const GROUPS = {
     'INVOICE_DUE_DAYS',
     'INVOICE_GRACE_HOURS',
   ],
+  Stripe: ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRETS', 'STRIPE_API_BASE'],
   'Demo page': ['DEMO_PROJECT_ID'],
 }
 const INTRODUCTION = `# The configuration of Meterhouse. Copy this file to .env and set what you need.

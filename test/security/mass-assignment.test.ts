@@ -1,5 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
+import { createOperatorsService } from '../../src/domains/identity/operators/service.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
 import { type Operation, operationsOf, sampleOf } from '../helpers/openapi-operations.ts'
@@ -28,10 +29,22 @@ const admin = new pg.Client({ connectionString: services.postgresAdminUrl })
 await admin.connect()
 t.teardown(() => admin.end())
 
+// One person who may do everything, so that what refuses a request is the field and nothing before it.
+await createOperatorsService(app).change(alpha.email, true, 'test')
+const role = await app.inject(
+  authorized(sessionOf(app, alpha.userId), {
+    method: 'POST',
+    url: `/v1/organizations/${alpha.organizationId}/roles`,
+    payload: { name: 'Reader', permissions: ['projects:read'] },
+  }),
+)
+
 const PATH: Record<string, string> = {
   projectId: alpha.projectId,
   organizationId: alpha.organizationId,
   userId: member,
+  keyId: alpha.writeKeyId,
+  roleId: role.json().id,
   eventName: 'Order',
   version: '1',
 }

@@ -23,12 +23,13 @@ export async function readHead(tx: TenantTx | SystemTx, organizationId: string) 
   return { last, at: new Date(rows[0]?.now_ms ?? Date.now()) }
 }
 
-/** What a key or a person is called at the moment. */
+/** What a key or a person is called at the moment. An organization does not learn who operates the platform. */
 export async function findActorName(
   tx: TenantTx | SystemTx,
   organizationId: string,
   actor: Pick<EntryRow, 'actorKind' | 'actorId'>,
 ): Promise<string | null> {
+  if (actor.actorKind === 'operator') return null
   const named =
     actor.actorKind === 'key'
       ? sql`select name from api_keys where organization_id = ${organizationId} and id = ${actor.actorId}`

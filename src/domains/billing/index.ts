@@ -1,4 +1,5 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { StripeAccount } from '../../config.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountsService } from './accounts/service.ts'
 import { catalogRoutes } from './catalog/routes.ts'
@@ -17,6 +18,11 @@ import { usageReadRoutes } from './meters/usage/routes.ts'
 import { createUsageReads } from './meters/usage/service.ts'
 import { operatorRoutes } from './operator/routes.ts'
 import { createAssertOrganization } from './operator/service.ts'
+import { checkoutRoutes } from './stripe/checkout/routes.ts'
+import { createCheckoutService } from './stripe/checkout/service.ts'
+import { createStripeClient } from './stripe/client.ts'
+import { createIntakeService } from './stripe/intake/service.ts'
+import { createAccountLease } from './stripe/leasing/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
 import { subscriptionRoutes } from './subscriptions/routes.ts'
 import type { SubscriptionsService } from './subscriptions/service.ts'
@@ -31,6 +37,11 @@ export type { Usage, UsageQuestion } from './meters/question.ts'
 export { createMetersService, type MetersService } from './meters/service.ts'
 export { meterJobs } from './meters/windows/jobs.ts'
 export { createMeterWindows, type MeterWindows } from './meters/windows/service.ts'
+export { openQuotas, quotaJobs } from './quota/jobs.ts'
+export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
+export { stripeWebhook } from './stripe/intake/routes.ts'
+export { openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
+export type { ProviderPorts } from './stripe/ports.ts'
 export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
 export type { QuotaPeriod, QuotaPolicy } from './subscriptions/quota.ts'
@@ -55,22 +66,47 @@ export function openInvoices(dependencies: InvoicesDependencies) {
   }
 }
 
+interface StripeOptions {
+  account: StripeAccount
+  catalog: CatalogService
+  clock?: () => Date
+}
+
+export type StripeProvider = ReturnType<typeof openStripe>
+
+/** Payment through Stripe, for those who configure it: what people ask for, and what Stripe tells. */
+export function openStripe(
+  { postgres }: Pick<FastifyInstance, 'postgres'>,
+  { account, catalog, clock = () => new Date() }: StripeOptions,
+) {
+  const stripe = createStripeClient(account)
+  const inLease = createAccountLease({ postgres, clock })
+  return {
+    checkout: createCheckoutService({ stripe, postgres, catalog, inLease }),
+    intake: createIntakeService({ postgres, account, clock }),
+  }
+}
+
 interface BillingOptions {
   catalog: CatalogService
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
   completeThrough: (organizationId: string) => Promise<Date>
+  /** Undefined where nobody pays through Stripe. */
+  stripe: StripeProvider | undefined
+  publicUrl: string
 }
 
 /** What there is to subscribe to and what it costs, and what each organization is on. */
 const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) => {
-  const { catalog, subscriptions, meters, completeThrough } = options
+  const { catalog, subscriptions, meters, stripe, publicUrl, completeThrough } = options
   await app.register(invoiceRoutes, { invoices: options.invoices, meters })
   await app.register(settlingRoutes, { settling: options.invoices })
   await app.register(catalogRoutes, { catalog })
   const changes = createChangesService({ subscriptions, catalog })
   await app.register(subscriptionRoutes, { changes })
+  await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })

@@ -8,11 +8,14 @@ const PLAIN = /^[\w:.-]*$/
  * the server sends. Written by hand because a generic serializer takes longer for it than the events took to be read.
  */
 export function answerText(
-  { accepted, duplicates, rejected, quarantined, results }: IngestAnswer,
+  { accepted, duplicates, rejected, quarantined, results, ...beyond }: IngestAnswer,
   listsAll: boolean,
 ): string {
+  // Of events beyond the limit, where there are any: what is left of the answer, as the last members of an object.
+  const rest = JSON.stringify(beyond).slice(1)
+  const limited = rest === '}' ? '' : `,${rest.slice(0, -1)}`
   const listed = listsAll ? results : accepted === results.length ? [] : results.filter(isNotAccepted)
-  return `{"accepted":${accepted},"duplicates":${duplicates},"rejected":${rejected},"quarantined":${quarantined},"results":[${listed.map(resultText).join(',')}]}`
+  return `{"accepted":${accepted},"duplicates":${duplicates},"rejected":${rejected},"quarantined":${quarantined}${limited},"results":[${listed.map(resultText).join(',')}]}`
 }
 
 const isNotAccepted = ({ status }: EventResult) => status !== 'accepted'

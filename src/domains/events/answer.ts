@@ -21,6 +21,22 @@ const CONFLICT = {
 
 /** Tells the sender what became of each event, and counts it for the project and for the operator. */
 export function createAnswer({ outcomes, metrics }: { outcomes: Pick<Outcomes, 'count'>; metrics: Metrics }) {
+  /** What became of events beyond the limit of the quota; nothing where none were. */
+  function countBeyond(scope: ProjectScope, { refused, held, sampledOut }: Record<keyof typeof BEYOND, number>) {
+    if (refused + held + sampledOut === 0) return {}
+    outcomes.count(scope, 'quotaExceeded', refused)
+    outcomes.count(scope, 'held', held)
+    outcomes.count(scope, 'sampledOut', sampledOut)
+    metrics.events.inc({ verdict: 'quota_exceeded' }, refused)
+    metrics.events.inc({ verdict: 'held' }, held)
+    metrics.events.inc({ verdict: 'sampled_out' }, sampledOut)
+    return {
+      ...(refused > 0 && { quotaExceeded: refused }),
+      ...(held > 0 && { held }),
+      ...(sampledOut > 0 && { sampledOut }),
+    }
+  }
+
   return function answerOf(
     scope: ProjectScope,
     { taken, apart, fates }: Prepared,
@@ -28,6 +44,7 @@ export function createAnswer({ outcomes, metrics }: { outcomes: Pick<Outcomes, '
     apartVerdicts: readonly Verdict[],
   ): IngestAnswer {
     const sums = { accepted: 0, duplicates: 0, rejected: 0, quarantined: 0 }
+    const beyond = { refused: 0, held: 0, sampledOut: 0 }
     let [nextTaken, nextApart, conflicts] = [0, 0, 0]
     const results = fates.map((fate, index): EventResult => {
       if ('rejection' in fate) {
@@ -44,6 +61,10 @@ export function createAnswer({ outcomes, metrics }: { outcomes: Pick<Outcomes, '
         sums[isApart ? 'quarantined' : 'accepted'] += 1
         return newResult(index, messageId, fate, packed.ids[position]?.retryStable)
       }
+      if (verdict === 'refused' || verdict === 'held' || verdict === 'sampledOut') {
+        beyond[verdict] += 1
+        return { index, messageId, ...BEYOND[verdict] }
+      }
       sums.duplicates += 1
       if (verdict === 'duplicate') return { index, messageId, status: 'duplicate' }
       conflicts += 1
@@ -59,9 +80,19 @@ export function createAnswer({ outcomes, metrics }: { outcomes: Pick<Outcomes, '
     outcomes.count(scope, 'duplicate', duplicates)
     outcomes.count(scope, 'conflict', conflicts)
     outcomes.count(scope, 'quarantined', quarantined)
-    return { accepted, duplicates, rejected, quarantined, results }
+    return { accepted, duplicates, rejected, quarantined, ...countBeyond(scope, beyond), results }
   }
 }
+
+const BEYOND = {
+  refused: {
+    status: 'quota_exceeded',
+    code: 'billing.quota_exceeded',
+    message: 'The events of the billing period are used up.',
+  },
+  held: { status: 'held' },
+  sampledOut: { status: 'sampled_out' },
+} as const
 
 function newResult(
   index: number,

@@ -24,6 +24,11 @@ export function bufferKeys(shard: number, lane: Lane = 'live') {
     burst: `${tag}:burst:`,
     /** Prefix of the counters of accepted events, one hash per calendar month with a field per organization. */
     accepted: `${ofEvents}:accepted:`,
+    /** Prefix of the quotas, one hash per organization; see quota.lua. */
+    quota: `${tag}:quota:`,
+    /** Organizations whose quota changed its state, and those of which something is held, each with the revision of the mark. */
+    quotaChanged: `${tag}:quota-changed`,
+    quotaHeld: `${tag}:quota-held`,
     /** Id of the last entry that ClickHouse provably holds. */
     cursor: `${ofLane}:cursor`,
     /** The batch that is being stored, written down before its insert is sent. */

@@ -15,6 +15,8 @@ import { type ByteString, fromBytes, nullableTimeColumn, stringColumn, timeColum
 export interface CaptureContext extends ProjectScope {
   receivedAtMs: number
   sentAtMs: number | undefined
+  /** When they are taken, where that is later than when they were heard of: then it counts as their receipt, and changes nothing else. */
+  takenAtMs?: number | undefined
   /** `Idempotency-Key` of the request, from which events without a messageId derive a stable one. */
   idempotencyKey: string | undefined
   /** What their circumstances tell of the events, see enrich.ts: the columns after the own ones, and the context that may be stored. */
@@ -35,8 +37,8 @@ const MAX_FUTURE_MS = 86_400_000
 /** Prepares what the events of one request share; the function that it returns completes one event and writes its row. Pure. */
 export function createCapture(context: CaptureContext): (raw: RawEvent, index: number) => Captured {
   const owner = stringColumn(context.organizationId) + stringColumn(context.projectId)
-  const { enrich, plan, receivedAtMs, sentAtMs } = context
-  const stamps = nullableTimeColumn(sentAtMs) + timeColumn(receivedAtMs)
+  const { enrich, plan, receivedAtMs, sentAtMs, takenAtMs = receivedAtMs } = context
+  const stamps = nullableTimeColumn(sentAtMs) + timeColumn(takenAtMs)
   const skewMs = clockSkewMs(sentAtMs, receivedAtMs)
 
   return function capture(raw, index) {

@@ -14,6 +14,8 @@ export const unsupportedEncoding = defineProblem(
 )
 export const allRejected = defineProblem('events.all_rejected', 422, 'Every event is invalid')
 export const burstExceeded = defineProblem('events.burst_exceeded', 429, 'Too many events per second')
+export const quotaExceeded = defineProblem('billing.quota_exceeded', 429, 'The events of the period are used up')
+export const ingestionStopped = defineProblem('billing.ingestion_stopped', 429, 'The subscription takes no events')
 export const overFairShare = defineProblem('events.over_fair_share', 429, 'The buffer fills faster than it empties')
 export const bufferFull = defineProblem('events.buffer_full', 503, 'The event buffer is nearly full')
 export const overloaded = defineProblem('events.overloaded', 503, 'The server has more to do than it can')

@@ -8,6 +8,7 @@ import { createBufferGauge } from './buffer-gauge.ts'
 import { watchDoor } from './door.ts'
 import { createEnricher, type Enricher } from './enrich/enrich.ts'
 import { createFairShare } from './fair-share.ts'
+import type { KnownQuotas } from './known-quotas.ts'
 import { createLoopDelay } from './loop-delay.ts'
 import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { createGate } from './pace.ts'
@@ -30,12 +31,17 @@ export { shardOf } from './buffer.ts'
 export { type DirtyHour, type HourOfProject, markDirty, readDirty, settleDirty } from './dirty.ts'
 export { SKEW_MS_MAX } from './enrich/clock.ts'
 export { ENRICHMENT_COLUMNS } from './enrich/columns.ts'
+export type { Enricher } from './enrich/enrich.ts'
 export { shapeEnrichment } from './enrich/shape.ts'
-export { eraseEvents } from './erase.ts'
+export { eraseEvents, eraseEventsBefore } from './erase.ts'
+export { HELD_BY_QUOTA } from './hold.ts'
+export { createKnownQuotas, type KnownQuotas } from './known-quotas.ts'
 export { acceptedInMonth, createOutcomes, type Outcome, type Outcomes, readOutcomes } from './outcomes.ts'
 export type { Pressure } from './pressure.ts'
-export { createProgress, storedThroughMs } from './progress.ts'
+export { createProgress, shardProgress, storedThroughMs } from './progress.ts'
 export { QUARANTINE_COLUMNS, QUARANTINE_TABLE, quarantineBytes, raised } from './quarantine-row.ts'
+export type { QuotaMode, QuotaPeriod, QuotaPolicy, QuotaState } from './quota-state.ts'
+export { createQuotas, type Quotas } from './quotas.ts'
 export type { ReplayDoor } from './replay.ts'
 export { isAfter, type LiveEvent, type Tail } from './tail.ts'
 
@@ -50,14 +56,13 @@ interface DoorOptions {
 /** The door of the pipeline: `POST /v1/events`, and the routes of other products' SDKs. */
 const eventsPlugin: FastifyPluginAsync<DoorOptions> = async (app, options) => {
   const { config, pressure, enricher, outcomes, planOf } = options
-  const { eventsPerSecond } = config.ingest
-  const admit = pressure.notingBursts(openAdmission(app, config))
+  const admit = pressure.noting(openAdmission(app, config))
   const ingest = createIngestService({ admit, enricher, planOf, outcomes, metrics: app.metrics })
   allowBrowsers(app)
   watchDoor(app, pressure)
   readBinaryCloudEvents(app, ['/v1/events', '/api/v1/events'])
-  await app.register(eventRoutes, { ingest, eventsPerSecond })
-  await app.register(sdkRoutes, { ingest, eventsPerSecond, publicUrl: config.http.publicUrl })
+  await app.register(eventRoutes, { ingest })
+  await app.register(sdkRoutes, { ingest, publicUrl: config.http.publicUrl })
   await app.register(pixelRoutes, {
     metrics: app.metrics,
     take: (request, value) =>
@@ -80,10 +85,10 @@ function openAdmission(app: App, config: Config) {
   return createAdmission({ redis: app.ingestRedis, shards, deduplicationWindowMs, eventsPerSecond })
 }
 
-/** What is added to every event. The files of places are read when the server begins to listen. */
-export function openEnricher(app: App): Enricher {
+/** What is added to every event. The files of places are read when the server begins to listen, or on first need. */
+export function openEnricher(app: App, { warms }: { warms: boolean }): Enricher {
   const enricher = createEnricher({ onFault: (err) => app.log.error({ err }, 'places cannot be looked up') })
-  app.addHook('onListen', async () => void enricher.warm())
+  if (warms) app.addHook('onListen', async () => void enricher.warm())
   return enricher
 }
 
@@ -143,7 +148,7 @@ export function openTail(app: App, config: Config) {
 }
 
 /** How much room the buffer and this process have, from the moment when the application is ready. */
-export function openPressure(app: App, config: Config): Pressure {
+export function openPressure(app: App, config: Config, quotas: KnownQuotas): Pressure {
   const { metrics } = app
   const loopDelay = createLoopDelay()
   const gauge = createBufferGauge({
@@ -164,6 +169,7 @@ export function openPressure(app: App, config: Config): Pressure {
     buffer: gauge.state,
     loopDelayMs: loopDelay.delayMs,
     fairShare: createFairShare(),
+    quotas,
     metrics,
   })
   app.addHook('onReady', async () => gauge.start())

@@ -12,6 +12,9 @@ export type Outcome =
   | 'quarantined'
   | 'deadLetter'
   | 'burstRefused'
+  | 'quotaExceeded'
+  | 'held'
+  | 'sampledOut'
   | `rejected:${string}`
 
 const FLUSH_INTERVAL_MS = 1000

@@ -4,11 +4,13 @@ import type { Admission } from './admit.ts'
 import type { BufferState } from './buffer-gauge.ts'
 import { bufferFull, bufferUnavailable, burstExceeded, overFairShare, overloaded } from './errors.ts'
 import type { FairShare } from './fair-share.ts'
+import type { KnownQuotas } from './known-quotas.ts'
 
 interface PressureOptions {
   buffer: Readonly<BufferState>
   loopDelayMs: () => number
   fairShare: FairShare
+  quotas: KnownQuotas
   metrics: Metrics
 }
 
@@ -30,7 +32,7 @@ export type Pressure = ReturnType<typeof createPressure>
  * Every event may be billed, so there is no lesser kind to refuse before the others: the reserve from 75 % to 85 % belongs to the
  * organizations that send little instead. The memory of the door (the marks) is never shortened to make room: its window is a promise.
  */
-export function createPressure({ buffer, loopDelayMs, fairShare, metrics }: PressureOptions) {
+export function createPressure({ buffer, loopDelayMs, fairShare, quotas, metrics }: PressureOptions) {
   const bursts = new Map<string, number>()
   let inFlightBytes = 0
 
@@ -59,6 +61,7 @@ export function createPressure({ buffer, loopDelayMs, fairShare, metrics }: Pres
 
   /** What depends on who sends. */
   function checkOrganization(organizationId: string, nowMs: number): void {
+    quotas.check(organizationId)
     const burstUntilMs = bursts.get(organizationId)
     if (burstUntilMs !== undefined) {
       if (burstUntilMs > nowMs) refuse('burst', burstProblem(burstUntilMs - nowMs))
@@ -93,10 +96,11 @@ export function createPressure({ buffer, loopDelayMs, fairShare, metrics }: Pres
 
     noteBurst,
 
-    /** Wraps admission so that it notes the bursts that it finds. */
-    notingBursts<Arguments extends [ProjectScope, ...unknown[]]>(admit: (...args: Arguments) => Promise<Admission>) {
+    /** Wraps admission so that the bursts and the quotas that it finds are known here. */
+    noting<Arguments extends [ProjectScope, ...unknown[]]>(admit: (...args: Arguments) => Promise<Admission>) {
+      const noted = quotas.noting(admit)
       return async (...args: Arguments): Promise<Admission> => {
-        const admission = await admit(...args)
+        const admission = await noted(...args)
         if (!admission.verdicts) noteBurst(args[0].organizationId, admission.burst.resetMs)
         return admission
       }

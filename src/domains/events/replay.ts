@@ -22,6 +22,8 @@ interface ReplayedEvent {
   value: Record<string, unknown>
   receivedAtMs: number
   sentAtMs: number | null
+  /** For an event that was never taken before: when it is. */
+  takenAtMs?: number | undefined
 }
 
 type Examined = { ready: CapturedEvent } | { violations: Violation[] }
@@ -34,7 +36,7 @@ export function createReplayDoor({ admit, enricher, planOf, ipPolicyOf }: Depend
   return {
     async examine(scope: ProjectScope, events: readonly ReplayedEvent[]): Promise<Examined[]> {
       const [plan, ipPolicy] = await Promise.all([planOf(scope), ipPolicyOf(scope)])
-      return events.map(({ value, receivedAtMs, sentAtMs }, index) => {
+      return events.map(({ value, receivedAtMs, sentAtMs, takenAtMs }, index) => {
         const clock = { receivedAtMs, sentAtMs: sentAtMs ?? undefined }
         // Who sent the event is not known any more; what its own context says is.
         const enrich = enricher.forRequest({
@@ -42,7 +44,7 @@ export function createReplayDoor({ admit, enricher, planOf, ipPolicyOf }: Depend
           ipPolicy,
           clockSkewMs: clockSkewMs(clock.sentAtMs, receivedAtMs),
         })
-        const capture = createCapture({ ...scope, ...clock, idempotencyKey: undefined, enrich, plan })
+        const capture = createCapture({ ...scope, ...clock, takenAtMs, idempotencyKey: undefined, enrich, plan })
         const outcome = capture({ value }, index)
         if ('event' in outcome) return { ready: outcome.event }
         if ('apart' in outcome) return { violations: [...outcome.warning.violations] }
@@ -51,7 +53,10 @@ export function createReplayDoor({ admit, enricher, planOf, ipPolicyOf }: Depend
       })
     },
 
-    /** Resolves once every event is on disk or known. Takes nothing when it rejects with 429 or 503. */
+    /**
+     * Resolves once every event is on disk, known, or left for the quota, as its verdict says. Takes nothing when it rejects with 429
+     * or 503.
+     */
     async admit(scope: ProjectScope, ready: readonly CapturedEvent[]): Promise<Verdict[]> {
       if (ready.length === 0) return []
       const { verdicts, burst } = await admit(scope, 'live', packEvents(ready, Date.now()))

@@ -4,14 +4,15 @@ import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
 import { invalidRequest } from '../../errors.ts'
 import { projectScope } from '../../http/access.ts'
+import { setRateLimits } from '../../http/rate-limits.ts'
 import { problemResponses, TimeInput, timeToMs } from '../../http/schemas.ts'
-import { setRateLimit } from '../../http/security.ts'
 import { validatorCompiler } from '../../http/validation.ts'
 import { answerText } from './answer-text.ts'
 import { checkCount, decodeText, parseJson, type RawBatch, readBodiesAsBytes, splitBody } from './body.ts'
 import { isStorableTime } from './capture.ts'
 import { bodyEmpty } from './errors.ts'
 import { CLOUDEVENTS_MEDIA_TYPES, fromCloudEvents } from './protocols/cloudevents.ts'
+import { limitsOf } from './quota-refusal.ts'
 import { factsOf } from './request-facts.ts'
 import { BatchInput, EventInput, IngestAnswer, LIMITS } from './schemas.ts'
 import type { IngestRequest, IngestService } from './service.ts'
@@ -28,10 +29,7 @@ CloudEvents 1.0 as application/cloudevents+json or application/cloudevents-batch
 202 means that every event called \`accepted\` is on disk and will be stored, shown and billed once. Send a request without an answer
 again, with the same messageIds: what was taken the first time is answered as \`duplicate\`.`
 
-export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eventsPerSecond: number }> = async (
-  app,
-  { ingest, eventsPerSecond },
-) => {
+export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService }> = async (app, { ingest }) => {
   readBodiesAsBytes(app, ['application/json', 'application/x-ndjson', ...CLOUDEVENTS_MEDIA_TYPES])
   // The body is bytes until it has been split, so the route's schema documents it and does not validate it.
   app.setValidatorCompiler((route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route)))
@@ -64,9 +62,8 @@ export const eventRoutes: FastifyPluginAsyncTypebox<{ ingest: IngestService; eve
       },
     },
     async (request, reply) => {
-      const { answer, burst } = await ingest(ingestRequest(request))
-      const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
-      setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
+      const { answer, ...limited } = await ingest(ingestRequest(request))
+      setRateLimits(reply, limitsOf(limited))
       const listsAll = request.query.verbose || answer.results.length <= FULL_RESULTS_MAX
       return reply.code(202).headers(ANSWER_HEADERS).send(answerText(answer, listsAll))
     },

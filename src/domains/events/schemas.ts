@@ -58,10 +58,14 @@ export const EventResult = Type.Object({
   index: Type.Integer({ description: 'Position in the request.' }),
   messageId: Type.Union([Type.String(), Type.Null()]),
   status: Type.Union(
-    (['accepted', 'duplicate', 'rejected', 'quarantined'] as const).map((status) => Type.Literal(status)),
+    (['accepted', 'duplicate', 'rejected', 'quarantined', 'quota_exceeded', 'held', 'sampled_out'] as const).map(
+      (status) => Type.Literal(status),
+    ),
     {
       description: `accepted: new and on disk; with a \`code\` it breaks the tracking plan all the same. duplicate: accepted before.
-rejected: sending it again changes nothing. quarantined: on disk, set aside for repair, neither shown nor billed.`,
+rejected: sending it again changes nothing. quarantined: on disk, set aside for repair, neither shown nor billed. quota_exceeded: not
+taken, because the events of the billing period are used up; it may be sent again in the next one. held: on disk, taken as soon as there
+is room. sampled_out: not taken, because beyond the limit only a part is, chosen by messageId.`,
     },
   ),
   deduplication: Type.Optional(
@@ -80,6 +84,11 @@ export const IngestAnswer = Type.Object(
     duplicates: Type.Integer({ description: 'Events that were accepted before.' }),
     rejected: Type.Integer({ description: 'Events that are invalid; sending them again changes nothing.' }),
     quarantined: Type.Integer({ description: 'Events that the tracking plan sets aside for repair.' }),
+    quotaExceeded: Type.Optional(Type.Integer({ description: 'Events beyond the limit that were not taken, if any.' })),
+    held: Type.Optional(Type.Integer({ description: 'Events beyond the limit that are kept back, if any.' })),
+    sampledOut: Type.Optional(
+      Type.Integer({ description: 'Events beyond the limit that the sample leaves out, if any.' }),
+    ),
     results: Type.Array(EventResult, {
       description: 'Every event of a request of up to 100, else those that were not accepted.',
     }),

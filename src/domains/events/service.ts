@@ -1,6 +1,6 @@
 import type { ProjectScope } from '../../http/access.ts'
 import type { Metrics } from '../../infra/metrics.ts'
-import type { Admission, Admit } from './admit.ts'
+import type { Admission, Admit, Verdict } from './admit.ts'
 import { createAnswer, type Prepared } from './answer.ts'
 import type { RawBatch } from './body.ts'
 import type { Lane } from './buffer.ts'
@@ -9,9 +9,11 @@ import type { CapturedEvent } from './captured-event.ts'
 import { clockSkewMs } from './enrich/clock.ts'
 import type { Enricher } from './enrich/enrich.ts'
 import { allRejected, burstExceeded } from './errors.ts'
+import { heldEvents } from './hold.ts'
 import type { Outcomes } from './outcomes.ts'
-import { packEvents } from './pack.ts'
+import { type PackedEvents, packEvents } from './pack.ts'
 import type { Plan } from './plan.ts'
+import { quotaRefused } from './quota-refusal.ts'
 import type { Rejection } from './rejection.ts'
 import type { RequestFacts } from './request-facts.ts'
 import type { IngestAnswer } from './schemas.ts'
@@ -36,6 +38,7 @@ export interface IngestRequest {
 export interface Ingested {
   answer: IngestAnswer
   burst: Admission['burst']
+  quota: Admission['quota']
 }
 
 export type IngestService = ReturnType<typeof createIngestService>
@@ -58,14 +61,28 @@ export function createIngestService({ admit, enricher, planOf, outcomes, metrics
     if (taken.ids.length + apart.ids.length === 0) throw refusal(scope, fates)
     const kept = await into(scope, 'quarantine', apart)
     const stored = await into(scope, lane, taken)
-    const { burst } = taken.ids.length > 0 ? stored : kept
-    return { answer: answerOf(scope, prepared, stored.verdicts, kept.verdicts), burst }
+    if (stored.verdicts.includes('held')) await hold(scope, taken, stored.verdicts)
+    const { burst, quota } = taken.ids.length > 0 ? stored : kept
+    const isRefused = (verdict: Verdict) => verdict === 'refused'
+    if (quota && stored.verdicts.every(isRefused) && kept.verdicts.every(isRefused)) {
+      outcomes.count(scope, 'quotaExceeded', stored.verdicts.length + kept.verdicts.length)
+      throw quotaRefused(quota)
+    }
+    return { answer: answerOf(scope, prepared, stored.verdicts, kept.verdicts), burst, quota }
   }
 
-  async function into(scope: ProjectScope, lane: Lane, events: Prepared['taken']) {
-    if (events.ids.length === 0) return { verdicts: [], burst: { remaining: 0, resetMs: 0 } }
-    const { verdicts, burst } = await admit(scope, lane, events)
-    if (verdicts) return { verdicts, burst }
+  /** Keeps what the quota holds back; when it comes again it is known there. Nothing of the request is answered before. */
+  async function hold(scope: ProjectScope, taken: PackedEvents, verdicts: readonly Verdict[]): Promise<void> {
+    const held = packEvents(heldEvents(scope, taken, verdicts), Date.now())
+    const { verdicts: kept, quota } = await into(scope, 'quarantine', held, true)
+    // The subscription was stopped in between.
+    if (quota && kept.includes('refused')) throw quotaRefused(quota)
+  }
+
+  async function into(scope: ProjectScope, lane: Lane, events: PackedEvents, isHeld = false) {
+    if (events.ids.length === 0) return { verdicts: [], burst: { limit: 0, remaining: 0, resetMs: 0 }, quota: null }
+    const { verdicts, burst, quota } = await admit(scope, lane, events, isHeld)
+    if (verdicts) return { verdicts, burst, quota }
     outcomes.count(scope, 'burstRefused', events.ids.length)
     throw overBurst(burst)
   }

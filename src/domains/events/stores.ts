@@ -38,7 +38,7 @@ export const STORES: Record<Lane, Store> = { live: EVENTS, import: EVENTS, quara
  * The event as a sender could have written it. Its time is stated, whoever gave it, so that a replay keeps it; its bags are the text
  * that they were, not read and written again.
  */
-function rebuildEvent(row: EventRow): Rebuilt {
+export function rebuildEvent(row: EventRow): Rebuilt {
   const said = JSON.stringify({
     event: row.event,
     messageId: row.message_id,

@@ -52,7 +52,7 @@ export function createAttempts(redis: Redis) {
       const pauseMs = Number(await redis.eval(BEGIN, 2, ...keysOf(email, ip), ...limits))
       if (pauseMs === 0) return
       const seconds = Math.ceil(pauseMs / 1000)
-      const detail = `Too many wrong passwords for this account from your network. Try again in ${seconds} s, or reset the password.`
+      const detail = `There were too many failed attempts. Try again in ${seconds} s.`
       throw tooManyAttempts(detail, { headers: { 'retry-after': String(seconds) } })
     },
 

@@ -2,7 +2,8 @@ import { defineProblem } from '../../errors.ts'
 
 export const wrongCredentials = defineProblem('identity.wrong_credentials', 401, 'Wrong email or password')
 export const wrongPassword = defineProblem('identity.wrong_password', 422, 'The current password is wrong')
-export const tooManyAttempts = defineProblem('identity.too_many_attempts', 429, 'Too many wrong passwords')
+export const tooManyAttempts = defineProblem('identity.too_many_attempts', 429, 'Too many failed attempts')
+export const tooManyMails = defineProblem('identity.too_many_mails', 429, 'Too many mails to this address')
 export const csrfMismatch = defineProblem('auth.csrf_token_invalid', 403, 'The csrf token is missing or wrong')
 export const sessionNotFound = defineProblem('identity.session_not_found', 404, 'Not found')
 export const providerNotFound = defineProblem('auth.provider_not_found', 404, 'Not found')
@@ -12,6 +13,10 @@ export const providerRefused = defineProblem('auth.provider_refused', 403, 'The 
 export const identityNotFound = defineProblem('identity.identity_not_found', 404, 'Not found')
 export const lastWayIn = defineProblem('identity.last_way_in', 409, 'It is the only way into the account')
 export const linkNotValid = defineProblem('identity.link_not_valid', 422, 'The link is not valid')
+export const wrongCode = defineProblem('identity.wrong_code', 422, 'The code is wrong')
+export const challengeOver = defineProblem('identity.challenge_over', 401, 'The sign-in has to begin anew')
+export const alreadyEnrolled = defineProblem('identity.second_factor_enrolled', 409, 'There is a second factor already')
+export const notEnrolled = defineProblem('identity.second_factor_absent', 409, 'There is no second factor')
 
 /** The field that a request has the person's present password in. */
 export type PasswordField = '/password' | '/currentPassword'

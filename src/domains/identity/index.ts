@@ -13,6 +13,7 @@ import { createDeletionService } from './deletion/service.ts'
 import { emailChangeRoutes } from './email-change/routes.ts'
 import { createEmailChangeService } from './email-change/service.ts'
 import { SESSIONS_ENDED } from './fact-kinds.ts'
+import { createMailLimit } from './mail-limit.ts'
 import { createAsk } from './mail-proofs/service.ts'
 import { createMailTokens } from './mail-token.ts'
 import { createOperatorsService } from './operators/service.ts'
@@ -21,11 +22,14 @@ import { createPasswordCheck } from './password-check/service.ts'
 import { createPasswords } from './passwords.ts'
 import { createFlowCookie } from './providers/flow-cookie.ts'
 import { createFlows } from './providers/flows.ts'
-import { createIdentityLog } from './providers/identity-log.ts'
 import { createLinkingService } from './providers/linking/service.ts'
 import { providerRoutes } from './providers/routes.ts'
 import { createProvidersService } from './providers/service.ts'
 import { identityRoutes } from './routes.ts'
+import { createChallenges } from './second-factor/challenges.ts'
+import { secondFactorRoutes } from './second-factor/routes.ts'
+import { createSecrets } from './second-factor/secrets.ts'
+import { createSecondFactorService } from './second-factor/service.ts'
 import { createIdentityService } from './service.ts'
 import { createSessionCookie } from './session-cookie.ts'
 import { sessionRoutes } from './sessions/routes.ts'
@@ -33,11 +37,12 @@ import { createSessionsService } from './sessions/service.ts'
 import { createSignInLog } from './sign-in-log.ts'
 import { createTokens } from './tokens.ts'
 
-export { SESSIONS_ENDED } from './fact-kinds.ts'
+export { NOTICE, SESSIONS_ENDED } from './fact-kinds.ts'
 export { identityJobs } from './jobs.ts'
 export { render as renderMail } from './mails/templates.ts'
 export { createOperatorsService } from './operators/service.ts'
 export { hashPassword } from './passwords.ts'
+export { createEnrolledCheck } from './second-factor/enrolled/service.ts'
 
 export type Identity = ReturnType<typeof openIdentity>
 
@@ -53,26 +58,37 @@ export function openIdentity(
   const sessions = createSessionsService({ postgres, tokens, csrf: createCsrf(config.http.jwtSecret), signInLog })
   const [passwords, attempts] = [createPasswords(), createAttempts(app.redis)]
   const checkPassword = createPasswordCheck({ postgres, passwords, attempts })
+  const secondFactor = createSecondFactorService({
+    postgres,
+    attempts,
+    checkPassword,
+    signInLog,
+    endWatching: organizations.endWatching,
+    secrets: createSecrets(secrets),
+    challenges: createChallenges(app.redis),
+    start: sessions.start,
+  })
   const mailTokens = createMailTokens(secrets)
-  const ask = createAsk({ postgres, mailTokens })
+  const ask = createAsk({ postgres, mailTokens, assertMayMail: createMailLimit(app.redis) })
   const dependencies = { postgres, organizations, sessions, passwords, attempts, checkPassword, signInLog, ask }
-  const identityLog = createIdentityLog(organizations)
   app.facts.on(SESSIONS_ENDED, ({ payload }) => sessions.forget(payload.sessionIds as string[]))
   return {
     sessions,
     accounts: createAccountsService(dependencies),
     identity: createIdentityService({
       ...dependencies,
+      secondFactor,
       onUntold: (error) => app.log.warn({ err: error }, 'a failed sign-in was not written down'),
     }),
+    secondFactor,
     emailChange: createEmailChangeService(dependencies),
     deleteAccount: createDeletionService(dependencies),
     providers: createProvidersService({
       postgres,
       flows: createFlows(app.redis),
-      accountOf: createLinkingService(identityLog).accountOf,
-      identityLog,
-      begin: sessions.start,
+      accountOf: createLinkingService(signInLog).accountOf,
+      signInLog,
+      completeSignIn: secondFactor.completeSignIn,
       providers: config.signInProviders,
       publicUrl: config.http.publicUrl,
     }),
@@ -98,6 +114,7 @@ const identityPlugin: FastifyPluginAsync<{ config: Config; identity: Identity }>
   }
   await app.register(cookies)
   await app.register(identityRoutes, { ...shared, identity: options.identity.identity })
+  await app.register(secondFactorRoutes, { ...shared, secondFactor: options.identity.secondFactor })
   await app.register(accountPages)
   await app.register(accountRoutes, { accounts: options.identity.accounts })
   await app.register(emailChangeRoutes, { emailChange: options.identity.emailChange })

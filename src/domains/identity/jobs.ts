@@ -26,7 +26,9 @@ const mailJobs: FastifyPluginAsync<{ config: Config }> = async (app, { config })
   const { publicUrl, jwtSecret, jwtPreviousSecrets } = config.http
   const mailer = createMailer(config.mail)
   const mailTokens = createMailTokens([jwtSecret, ...jwtPreviousSecrets])
-  const mails = createMailsService({ postgres: app.postgres, mailTokens, publicUrl })
+  const providerNameOf = (providerId: string) =>
+    config.signInProviders.find(({ id }) => id === providerId)?.name ?? providerId
+  const mails = createMailsService({ postgres: app.postgres, mailTokens, publicUrl, providerNameOf })
   const domain = new URL(publicUrl).hostname
   const jobs = createJobs<MailFact>({
     redisUrl: config.redis.url,

@@ -7,6 +7,7 @@ import { personOf } from '../../http/person.ts'
 import { problemResponses } from '../../http/schemas.ts'
 import { deviceOf } from './person.ts'
 import { AccessToken, Credentials, Me, PasswordChange } from './schemas.ts'
+import { Challenge } from './second-factor/schemas.ts'
 import type { IdentityService } from './service.ts'
 import type { SessionCookie } from './session-cookie.ts'
 import { issuedOf } from './tokens.ts'
@@ -32,13 +33,18 @@ export const identityRoutes: FastifyPluginAsyncTypebox<IdentityRouteOptions> = a
           'Exchanges email and password for an access token that is good for 15 minutes, and a cookie with the refresh token. After five wrong passwords for one account from one network there is a pause, which doubles.',
         tags: ['Accounts'],
         body: Credentials,
-        response: { 200: AccessToken, ...problemResponses(400, 401, 403, 413, 415, 429, 503) },
+        response: {
+          200: Type.Union([AccessToken, Challenge], { description: 'Signed in, or a code is still owed.' }),
+          ...problemResponses(400, 401, 403, 413, 415, 429, 503),
+        },
       },
     },
     async (request, reply) => {
       const { email, password } = request.body
-      const grant = await identity.login(email, password, deviceOf(request))
-      return cookie.write(reply, grant).header('cache-control', 'no-store').send(issuedOf(grant))
+      const signIn = await identity.login(email, password, deviceOf(request))
+      reply.header('cache-control', 'no-store')
+      if ('challenge' in signIn) return reply.send(signIn)
+      return cookie.write(reply, signIn).send(issuedOf(signIn))
     },
   )
 

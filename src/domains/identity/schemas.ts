@@ -66,6 +66,7 @@ export const Me = Type.Object(
     id: Type.String(),
     email: Type.String(),
     name: Type.String(),
+    secondFactor: Type.Boolean({ description: 'Whether signing in asks for a code.' }),
     memberships: Type.Array(Type.Object({ organizationId: Type.String(), name: Type.String(), role: Type.String() })),
   },
   {
@@ -75,6 +76,7 @@ export const Me = Type.Object(
         id: 'usr_01jd7z3k9qf8v0m4c2t6n5w1xy',
         email: 'ada@example.com',
         name: 'Ada',
+        secondFactor: true,
         memberships: [{ organizationId: 'org_01jd7z3k9qf8v0m4c2t6n5w1xy', name: 'Acme', role: 'owner' }],
       },
     ],

@@ -9,9 +9,9 @@ import { PASSWORD_CHANGED } from './fact-kinds.ts'
 import type { PasswordCheck } from './password-check.ts'
 import { assertHardToGuess } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
+import type { CompleteSignIn, SignIn } from './sign-in.ts'
 import type { SignInLog } from './sign-in-log.ts'
 import { findUser, findUserByEmail, writePasswordHash } from './store.ts'
-import type { Grant } from './tokens.ts'
 
 export type IdentityService = ReturnType<typeof createIdentityService>
 
@@ -20,19 +20,23 @@ interface Dependencies {
   organizations: OrganizationsService
   passwords: Passwords
   attempts: Attempts
+  secondFactor: {
+    completeSignIn: CompleteSignIn
+    isEnrolled: (tx: SystemTx, userId: string) => Promise<boolean>
+  }
   checkPassword: PasswordCheck
   signInLog: SignInLog
   /** Hears of a failed sign-in that could not be written down. */
   onUntold: (error: unknown) => void
   sessions: {
-    start: (userId: string, device: Device, before: (tx: SystemTx) => Promise<void>) => Promise<Grant>
     endWithin: (tx: SystemTx, userId: string, which: { except: string }, endedBy: 'password') => Promise<string[]>
     forget: (sessionIds: readonly string[]) => void
   }
 }
 
 export function createIdentityService(dependencies: Dependencies) {
-  const { postgres, organizations, passwords, attempts, checkPassword, signInLog, sessions, onUntold } = dependencies
+  const { postgres, organizations, passwords, attempts, secondFactor } = dependencies
+  const { checkPassword, signInLog, sessions, onUntold } = dependencies
 
   /**
    * Tells the organizations of a person that somebody had the wrong password. The answer does not wait for it, or its time would tell
@@ -43,8 +47,8 @@ export function createIdentityService(dependencies: Dependencies) {
   }
 
   return {
-    /** Begins a session. Unknown addresses and wrong passwords get the same answer, after the same work. */
-    async login(email: string, password: string, device: Device): Promise<Grant> {
+    /** Begins a session, or asks for the second factor. Unknown addresses and wrong passwords get the same answer, after the same work. */
+    async login(email: string, password: string, device: Device): Promise<SignIn> {
       await attempts.begin(email, device.ip)
       const user = await postgres.withSystem((tx) => findUserByEmail(tx, email))
       const matches = await passwords.matches(password, user?.passwordHash)
@@ -56,7 +60,7 @@ export function createIdentityService(dependencies: Dependencies) {
       await attempts.succeeded(email, device.ip)
       const { id, passwordHash } = user
       const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : passwordHash
-      return sessions.start(id, device, async (tx) => {
+      return secondFactor.completeSignIn(id, device, async (tx) => {
         // A new password ends every session, and must not miss the one of a sign-in with the old that is under way.
         if (!(await writePasswordHash(tx, id, renewed, passwordHash))) throw noSuchAccount()
       })
@@ -87,7 +91,10 @@ export function createIdentityService(dependencies: Dependencies) {
 
     /** The signed-in person, or undefined when the account is gone. */
     async me(userId: string) {
-      const user = await postgres.withSystem((tx) => findUser(tx, userId))
+      const user = await postgres.withSystem(async (tx) => {
+        const found = await findUser(tx, userId)
+        return found && { ...found, secondFactor: await secondFactor.isEnrolled(tx, userId) }
+      })
       return user && { ...user, memberships: await organizations.membershipsOf(userId) }
     },
   }

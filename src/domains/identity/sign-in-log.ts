@@ -5,11 +5,13 @@ import type { Device } from './device.ts'
 
 export type SignInLog = ReturnType<typeof createSignInLog>
 
-/** What a person did, or what was tried in their name. */
+/** What a person did, what was tried in their name, or which ways into their account came and went. */
 interface Happening {
   action: string
   /** Left out of what concerns the account and no session of it. */
   sessionId?: string
+  /** The way into the account that it is about. */
+  identityId?: string
   before?: Record<string, unknown>
   after?: Record<string, unknown>
   /** The organizations to tell where the person has just left them. */
@@ -28,10 +30,15 @@ export function createSignInLog(organizations: OrganizationsService) {
       ip,
       userAgent,
     } as const
-    const target = sessionId ? { kind: 'session', id: sessionId } : { kind: 'user', id: userId }
+    const target = targetOf(userId, happening)
     const act = { by, action, target, ...(before && { before }), ...(after && { after }) }
     for (const organizationId of organizationIds ?? (await organizations.organizationIdsOf(tx, userId))) {
       await record(tx, { organizationId, ...act })
     }
   }
+}
+
+function targetOf(userId: string, { sessionId, identityId }: Happening): { kind: string; id: string } {
+  if (sessionId) return { kind: 'session', id: sessionId }
+  return identityId ? { kind: 'identity', id: identityId } : { kind: 'user', id: userId }
 }

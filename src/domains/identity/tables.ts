@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { boolean, index, pgPolicy, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { boolean, index, integer, pgPolicy, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import { appRole, systemRole } from '../../infra/tenancy.ts'
 
 /**
@@ -102,6 +102,35 @@ export const mailboxProofs = pgTable(
     index('mailbox_proofs_email').on(sql`lower(${table.email})`),
     systemOnly(),
   ],
+)
+
+/** What a person's authenticator shares with the server. It asks for codes from the moment that a first one has confirmed it. */
+export const secondFactors = pgTable(
+  'second_factors',
+  {
+    userId: text('user_id')
+      .primaryKey()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    sealedSecret: text('sealed_secret').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    confirmedAt: at('confirmed_at'),
+    /** The time step of the last accepted code: none up to it is accepted again. */
+    lastStep: integer('last_step').notNull().default(0),
+  },
+  () => [systemOnly()],
+)
+
+/** The codes that stand in for a lost authenticator, by their hash. Using one deletes it. */
+export const recoveryCodes = pgTable(
+  'recovery_codes',
+  {
+    hash: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [index('recovery_codes_user').on(table.userId), systemOnly()],
 )
 
 /** Who a person is at another service that signs people in. The person's own password is not needed there, nor the other way round. */

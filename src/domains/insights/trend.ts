@@ -1,4 +1,5 @@
 import type { FieldError } from '../../errors.ts'
+import { readTimeZone } from '../../http/schemas.ts'
 import { bucketStarts, previousSpan, type Span } from './buckets.ts'
 import { type Condition, readFilters } from './conditions.ts'
 import { refuseFaults } from './errors.ts'
@@ -39,7 +40,7 @@ export function planTrend(query: TrendQuery, path = ''): TrendPlan {
   const breakdown = (query.breakdown ?? []).flatMap((name, index) =>
     planBreakdown(name, `${path}/breakdown/${index}`, faults),
   )
-  if (!isTimeZone(timeZone))
+  if (readTimeZone(timeZone) === undefined)
     faults.push({ path: `${path}/timeZone`, message: 'is not an IANA time zone, such as Europe/Berlin' })
   const span = readSpan(query, path, faults)
   checkInterval(span, interval, path, faults)
@@ -81,17 +82,6 @@ function planBreakdown(name: string, path: string, faults: FieldError[]): Breakd
   if (typeof field !== 'string' && field.kind !== 'time') return [{ name, field }]
   faults.push({ path, message: typeof field === 'string' ? field : 'is a time; the interval splits by time' })
   return []
-}
-
-function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z]/.test(name)) return false
-  try {
-    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name)
-    return true
-  } catch {
-    // The runtime tells an unknown zone by throwing a RangeError.
-    return false
-  }
 }
 
 function checkSize(buckets: number, series: number, groups: number, path: string): void {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Tail } from '../events/index.ts'
 import { SESSIONS_ENDED } from '../identity/index.ts'
 import { FREEZE_CHANGED, MEMBERS_NARROWED, MEMBERSHIP_ENDED } from '../organizations/index.ts'
-import { KEY_REVOKED } from '../projects/index.ts'
+import { KEY_CHANGED, KEY_REVOKED } from '../projects/index.ts'
 import { type LiveRouteOptions, liveRoutes } from './routes.ts'
 import { createLiveRegistry } from './service.ts'
 
@@ -11,6 +11,7 @@ type LiveOptions = { tail: Tail } & Pick<LiveRouteOptions, 'bufferBytesMax' | 'h
 const livePlugin: FastifyPluginAsync<LiveOptions> = async (app, options) => {
   const registry = createLiveRegistry()
   app.facts.on(KEY_REVOKED, ({ payload }) => registry.revokeKey(String(payload.keyId)))
+  app.facts.on(KEY_CHANGED, ({ payload }) => registry.changeKey(String(payload.keyId)))
   app.facts.on(SESSIONS_ENDED, ({ payload }) => registry.endSessions(payload.sessionIds as string[]))
   app.facts.on(MEMBERSHIP_ENDED, ({ organizationId, payload }) =>
     registry.endMembership(organizationId, String(payload.userId)),

@@ -27,7 +27,7 @@ const DESCRIPTION = `A WebSocket. The server sends JSON messages: \`hello\`, the
 admission, \`heartbeat\` every 15 s, \`dropped\` with a count when the client reads too slowly, and \`gap\` when a resume reaches further back
 than the buffer. Send \`{ "type": "filter", "event": …, "filters": [...] }\` to change what arrives. After a reconnect pass the last id as
 \`after\`. Browsers, which cannot set headers here, offer the subprotocols \`meterhouse.v1\` and \`bearer.CREDENTIAL\`.
-Close code 4001: the credential was revoked or expired, the membership ended, the role became less or the organization was frozen; 1013: the client reads too slowly.`
+Close code 4001: the credential was revoked or expired, the membership ended, the role became less or the organization was frozen; 1013: the client reads too slowly, or the key was changed and it may connect again.`
 
 export const liveRoutes: FastifyPluginAsyncTypebox<LiveRouteOptions> = async (app, options) => {
   const { tail, registry } = options

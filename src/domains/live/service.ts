@@ -1,6 +1,9 @@
 import type { Principal, ProjectScope } from '../../http/access.ts'
 import { CLOSE, type LiveSocket } from './socket.ts'
 
+/** Timers take no longer times; whoever watched for so long connects again. */
+const TIMER_MAX_MS = 2 ** 31 - 1
+
 /** The open sockets of this process: bounded per project, and closed when the credential behind them ends. */
 export function createLiveRegistry() {
   const sockets = new Map<LiveSocket, ProjectScope & { principal: Principal }>()
@@ -12,16 +15,14 @@ export function createLiveRegistry() {
       return count
     },
 
-    /** Returns the function that takes the socket out again. A token's socket ends with the token. */
+    /** Returns the function that takes the socket out again. A socket ends with its token or key. */
     add(socket: LiveSocket, scope: ProjectScope, principal: Principal): () => void {
       sockets.set(socket, { ...scope, principal })
-      const expiry =
-        principal.kind === 'key'
-          ? undefined
-          : setTimeout(
-              () => socket.close(CLOSE.credentialEnded, 'the access token has expired'),
-              principal.expiresAtMs - Date.now(),
-            )
+      const what = principal.kind === 'key' ? 'key' : 'access token'
+      const expiry = setTimeout(
+        () => socket.close(CLOSE.credentialEnded, `the ${what} has expired`),
+        Math.min(principal.expiresAtMs - Date.now(), TIMER_MAX_MS),
+      )
       return () => {
         clearTimeout(expiry)
         sockets.delete(socket)
@@ -32,6 +33,13 @@ export function createLiveRegistry() {
       for (const [socket, { principal }] of sockets) {
         if (principal.kind === 'key' && principal.keyId === keyId)
           socket.close(CLOSE.credentialEnded, 'the key was revoked')
+      }
+    },
+
+    /** What may be done with the key, from where and until when is looked up anew when its holder connects again. */
+    changeKey(keyId: string): void {
+      for (const [socket, { principal }] of sockets) {
+        if (principal.kind === 'key' && principal.keyId === keyId) socket.close(CLOSE.tryAgain, 'the key was changed')
       }
     },
 

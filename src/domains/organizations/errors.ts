@@ -9,6 +9,7 @@ export const notBeingDeleted = defineProblem('organizations.not_being_deleted', 
 export const lastOwner = defineProblem('organizations.last_owner', 409, 'An organization needs an owner')
 
 export const organizationFrozen = defineProblem('organization.frozen', 403, 'The organization is frozen')
+export const secondFactorRequired = defineProblem('auth.second_factor_required', 403, 'A second factor is required')
 export const roleNotFound = defineProblem('organizations.role_not_found', 404, 'Role not found')
 export const roleInUse = defineProblem('organizations.role_in_use', 409, 'Members have the role')
 export const roleNameTaken = defineProblem('organizations.role_name_taken', 409, 'A role has the name')
@@ -22,6 +23,10 @@ export const alreadyFrozen = defineProblem(
 /** What members and keys of a frozen organization are told. */
 export const frozenBecause = (reason: string | null) =>
   organizationFrozen(`The operator of the platform has frozen the organization: ${reason ?? ''}`)
+
+/** What a member without a second factor is told where the organization asks for one. */
+export const secondFactorFirst = () =>
+  secondFactorRequired('The organization asks for a second factor. Begin with POST /v1/me/second-factor.')
 
 /** Of an organization that is absent and of one that the asker is no member of: the two must look the same. */
 export const noSuchOrganization = () => organizationNotFound('There is no such organization.')

@@ -14,6 +14,7 @@ export { FREEZE_CHANGED, INVITED, KEYS_SWITCHED, MEMBERS_NARROWED, MEMBERSHIP_EN
 export { createFreezingService, type FreezingService } from './freezing/service.ts'
 export { invitationToMail } from './invitations/service.ts'
 export { organizationJobs } from './jobs.ts'
+export { listOwnerIds } from './members/service.ts'
 export { ROLE_PERMISSIONS } from './roles.ts'
 export { createOrganizationsService, type OrganizationsService } from './service.ts'
 

@@ -5,7 +5,14 @@ import { perAddress } from '../../http/limits.ts'
 import { personOf } from '../../http/person.ts'
 import { OrganizationParams, problemResponses } from '../../http/schemas.ts'
 import type { DeletionService } from './deletion/service.ts'
-import { Deletion, OrganizationInput, OrganizationPage, OrganizationSchema, PageQuery } from './schemas.ts'
+import {
+  Deletion,
+  OrganizationChange,
+  OrganizationInput,
+  OrganizationPage,
+  OrganizationSchema,
+  PageQuery,
+} from './schemas.ts'
 import type { OrganizationsService } from './service.ts'
 
 interface OrganizationRouteOptions {
@@ -74,15 +81,16 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<OrganizationRouteOpti
       config: { access: 'organizations:write' },
       schema: {
         operationId: 'changeOrganization',
-        summary: 'Rename an organization',
-        description: 'For owners and admins.',
+        summary: 'Change an organization',
+        description:
+          'For owners and admins: its name, and whether it asks for a second factor, which whoever turns that on needs to have. Members without one are then refused within five seconds, open sockets included; they can enroll and they can leave. Keys go on.',
         tags: ['Organizations'],
         params: OrganizationParams,
-        body: OrganizationInput,
+        body: OrganizationChange,
         response: { 200: OrganizationSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
       },
     },
-    (request) => organizations.renameOrganization(organizationScope(request), request.body.name, actingOf(request)),
+    (request) => organizations.changeOrganization(organizationScope(request), request.body, actingOf(request)),
   )
 
   app.delete(

@@ -43,10 +43,24 @@ export const OrganizationInput = Type.Object(
 )
 export type OrganizationInput = Static<typeof OrganizationInput>
 
+const RequiresSecondFactor = Type.Boolean({
+  description: 'Whether only members with a second factor may do anything in the organization and its projects.',
+})
+
+export const OrganizationChange = Type.Partial(
+  Type.Object({
+    name: PlainName('What the organization is called.', 'Acme'),
+    requiresSecondFactor: RequiresSecondFactor,
+  }),
+  { additionalProperties: false, minProperties: 1, examples: [{ requiresSecondFactor: true }] },
+)
+export type OrganizationChange = Static<typeof OrganizationChange>
+
 const ORGANIZATION_EXAMPLE = {
   id: ORGANIZATION_ID,
   name: 'Acme',
   role: 'owner',
+  requiresSecondFactor: false,
   createdAt: '2026-01-31T12:00:00.000Z',
   deletesAt: null,
   frozen: null,
@@ -57,6 +71,7 @@ export const OrganizationSchema = Type.Object(
     id: Type.String(),
     name: Type.String(),
     role: Type.Unsafe<Static<typeof Role>>({ ...Role, description: 'The role of whoever asks.' }),
+    requiresSecondFactor: RequiresSecondFactor,
     createdAt: Type.String({ format: 'date-time' }),
     deletesAt: Type.Unsafe<string | null>({
       type: ['string', 'null'],

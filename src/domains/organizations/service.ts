@@ -1,48 +1,55 @@
 import { forbidden } from '../../errors.ts'
-import type { OrganizationScope, Permission, Principal } from '../../http/access.ts'
+import type { Exceptions, OrganizationScope, Permission, Principal } from '../../http/access.ts'
 import type { Acting } from '../../http/acting.ts'
 import { newId } from '../../ids.ts'
 import { append } from '../../infra/outbox.ts'
-import type { Postgres, SystemTx } from '../../infra/postgres.ts'
+import type { Postgres, SystemTx, TenantTx } from '../../infra/postgres.ts'
 import { record } from '../audit/index.ts'
-import { frozenBecause, lastOwner, noSuchOrganization } from './errors.ts'
-import { MEMBERSHIP_ENDED } from './fact-kinds.ts'
+import { frozenBecause, lastOwner, noSuchOrganization, secondFactorFirst } from './errors.ts'
+import { MEMBERS_NARROWED, MEMBERSHIP_ENDED } from './fact-kinds.ts'
 import type { Alone } from './manages.ts'
 import { toOrganization } from './organization.ts'
 import { builtIn, heldRole, mayDo, nameOf } from './roles.ts'
-import type { Organization } from './schemas.ts'
+import type { Organization, OrganizationChange } from './schemas.ts'
 import {
   deleteMemberships,
   findMembership,
   findOrganization,
   insertMembership,
   insertOrganization,
+  listMemberIds,
   listMemberships,
   listOwnedAlone,
   lockOrganization,
   lockOrganizationsOf,
   type OrganizationRow,
   pageMemberships,
-  renameOrganization,
+  updateOrganization,
 } from './store.ts'
 
 export type OrganizationsService = ReturnType<typeof createOrganizationsService>
 
+const ORGANIZATION_ID = /^org_[0-9a-z]{26}$/
+
 interface Dependencies {
   postgres: Postgres
+  hasSecondFactor: (userId: string) => Promise<boolean>
   /** Gives a new organization what it is billed by, in the transaction that makes it. */
   beginBilling: (tx: SystemTx, organizationId: string) => Promise<void>
 }
-
-const ORGANIZATION_ID = /^org_[0-9a-z]{26}$/
 
 /**
  * Organizations, and what a person may do in one. Memberships are read anew for every request, so that a new role, or none, counts for
  * the next one in every process.
  */
-export function createOrganizationsService({ postgres, beginBilling }: Dependencies) {
+export function createOrganizationsService({ postgres, hasSecondFactor, beginBilling }: Dependencies) {
   async function membershipOf({ organizationId, userId }: OrganizationScope) {
     return postgres.withTenant(organizationId, (tx) => findMembership(tx, userId))
+  }
+
+  /** Throws 403 where an organization asks for a second factor that the person lacks. Asked of those organizations alone. */
+  async function assertSecondFactor(userId: string, { requiresSecondFactor }: { requiresSecondFactor: boolean }) {
+    if (requiresSecondFactor && !(await hasSecondFactor(userId))) throw secondFactorFirst()
   }
 
   async function found(tx: SystemTx, name: string, ownerId: string, by: Acting): Promise<OrganizationRow> {
@@ -63,8 +70,10 @@ export function createOrganizationsService({ postgres, beginBilling }: Dependenc
       whileFrozen = true,
     ): Promise<readonly Permission[] | undefined> {
       const membership = await membershipOf({ organizationId, userId })
-      if (membership?.frozenAt && !whileFrozen) throw frozenBecause(membership.frozenReason)
-      return membership && heldRole(membership).permissions
+      if (!membership) return undefined
+      await assertSecondFactor(userId, membership)
+      if (membership.frozenAt && !whileFrozen) throw frozenBecause(membership.frozenReason)
+      return heldRole(membership).permissions
     },
 
     /** Throws 403 while an organization is frozen. */
@@ -78,12 +87,13 @@ export function createOrganizationsService({ postgres, beginBilling }: Dependenc
       principal: Principal,
       permission: Permission,
       organizationId: string,
-      whileFrozen: boolean,
+      { whileFrozen = false, withoutSecondFactor = false }: Exceptions,
     ): Promise<OrganizationScope> {
       if (principal.kind !== 'session') throw forbidden('A key is not a person: sign in to use this route.')
       const scope = { organizationId, userId: principal.userId }
       const membership = ORGANIZATION_ID.test(organizationId) ? await membershipOf(scope) : undefined
       if (!membership) throw noSuchOrganization()
+      if (!withoutSecondFactor) await assertSecondFactor(principal.userId, membership)
       if (!mayDo(heldRole(membership), permission)) throw forbidden(`Your role lacks the permission ${permission}.`)
       if (membership.frozenAt && !whileFrozen) throw frozenBecause(membership.frozenReason)
       return scope
@@ -92,6 +102,15 @@ export function createOrganizationsService({ postgres, beginBilling }: Dependenc
     /** The organizations of a user in the order of their ids, inside a transaction of the caller's. */
     organizationIdsOf: async (tx: SystemTx, userId: string): Promise<string[]> =>
       (await listMemberships(tx, userId)).map(({ organization }) => organization.id),
+
+    /** Closes the sockets of a person in every organization that asks for a second factor, inside a transaction of the caller's. */
+    async endWatching(tx: SystemTx, userId: string): Promise<void> {
+      for (const { organization } of await listMemberships(tx, userId)) {
+        const { id: organizationId, requiresSecondFactor } = organization
+        if (requiresSecondFactor)
+          await append(tx, { organizationId, kind: MEMBERS_NARROWED, payload: { userIds: [userId] } })
+      }
+    },
 
     /** See Alone. */
     alone: (async ({ organizationId, userId }, change) =>
@@ -137,22 +156,43 @@ export function createOrganizationsService({ postgres, beginBilling }: Dependenc
         return toOrganization(organization, membership)
       }),
 
-    renameOrganization: (
+    /** Whoever asks for a second factor needs one, or nobody might be left who can take it back. */
+    async changeOrganization(
       { organizationId, userId }: OrganizationScope,
-      name: string,
+      change: OrganizationChange,
       by: Acting,
-    ): Promise<Organization> =>
-      postgres.withTenant(organizationId, async (tx) => {
+    ): Promise<Organization> {
+      if (change.requiresSecondFactor) await assertSecondFactor(userId, { requiresSecondFactor: true })
+      return postgres.withTenant(organizationId, async (tx) => {
         await lockOrganization(tx, organizationId)
         const [before, membership] = [await findOrganization(tx, organizationId), await findMembership(tx, userId)]
-        const organization = await renameOrganization(tx, organizationId, name)
-        if (!organization || !before || !membership) throw noSuchOrganization()
-        const target = { kind: 'organization', id: organizationId }
-        const difference = { before: { name: before.name }, after: { name } }
-        if (before.name !== name)
-          await record(tx, { organizationId, by, action: 'organization.renamed', target, ...difference })
+        if (!before || !membership) throw noSuchOrganization()
+        const { name = before.name, requiresSecondFactor = before.requiresSecondFactor } = change
+        const organization = await updateOrganization(tx, organizationId, { name, requiresSecondFactor })
+        if (!organization) throw noSuchOrganization()
+        await tellOfChange(tx, before, organization, by)
         return toOrganization(organization, membership)
-      }),
+      })
+    },
+  }
+}
+
+/** Writes down what of an organization is another now. Sockets of members close; those who may still watch come back. */
+async function tellOfChange(tx: TenantTx, before: OrganizationRow, after: OrganizationRow, by: Acting): Promise<void> {
+  const { id: organizationId, name, requiresSecondFactor } = after
+  const written = { organizationId, by, target: { kind: 'organization', id: organizationId } }
+  const narrowed = requiresSecondFactor && !before.requiresSecondFactor
+  if (narrowed) {
+    const payload = { userIds: await listMemberIds(tx) }
+    await append(tx, { organizationId, kind: MEMBERS_NARROWED, payload })
+  }
+  if (before.name !== name) {
+    const difference = { before: { name: before.name }, after: { name } }
+    await record(tx, { ...written, action: 'organization.renamed', ...difference })
+  }
+  if (before.requiresSecondFactor !== requiresSecondFactor) {
+    const difference = { before: { requiresSecondFactor: !requiresSecondFactor }, after: { requiresSecondFactor } }
+    await record(tx, { ...written, action: 'organization.second_factor_changed', ...difference })
   }
 }
 

@@ -16,6 +16,7 @@ export async function findMembership(tx: TenantTx, userId: string) {
       permissions: roles.permissions,
       frozenAt: organizations.frozenAt,
       frozenReason: organizations.frozenReason,
+      requiresSecondFactor: organizations.requiresSecondFactor,
     })
     .from(memberships)
     .innerJoin(organizations, eq(organizations.id, memberships.organizationId))
@@ -57,8 +58,12 @@ export async function lockOrganization(tx: TenantTx, id: string): Promise<void> 
   await tx.select({ id: organizations.id }).from(organizations).where(eq(organizations.id, id)).for('no key update')
 }
 
-export async function renameOrganization(tx: TenantTx, id: string, name: string): Promise<OrganizationRow | undefined> {
-  const [organization] = await tx.update(organizations).set({ name }).where(eq(organizations.id, id)).returning()
+export async function updateOrganization(
+  tx: TenantTx,
+  id: string,
+  change: { name: string; requiresSecondFactor: boolean },
+): Promise<OrganizationRow | undefined> {
+  const [organization] = await tx.update(organizations).set(change).where(eq(organizations.id, id)).returning()
   return organization
 }
 
@@ -114,4 +119,9 @@ export async function deleteMemberships(tx: SystemTx, userId: string): Promise<s
     .where(eq(memberships.userId, userId))
     .returning({ organizationId: memberships.organizationId })
   return ended.map(({ organizationId }) => organizationId).sort()
+}
+
+/** All members of the organization of the transaction. */
+export async function listMemberIds(tx: TenantTx): Promise<string[]> {
+  return (await tx.select({ userId: memberships.userId }).from(memberships)).map(({ userId }) => userId)
 }

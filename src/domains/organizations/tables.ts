@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import {
+  boolean,
   check,
   foreignKey,
   index,
@@ -24,6 +25,8 @@ export const organizations = pgTable(
     /** Since when the operator of the platform has stopped it, and why; NULL when it goes on. */
     frozenAt: timestamp('frozen_at', { withTimezone: true, precision: 3 }),
     frozenReason: text('frozen_reason'),
+    /** Whether only people with a second factor may do anything in it. */
+    requiresSecondFactor: boolean('requires_second_factor').notNull().default(false),
   },
   (table) => [
     index('organizations_deletes').on(table.deletesAt).where(sql`${table.deletesAt} is not null`),

@@ -1,11 +1,25 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { catalogRoutes } from './catalog/routes.ts'
 import { createCatalogService } from './catalog/service.ts'
+import { keyChangeRoutes } from './key-changes/routes.ts'
+import { createKeyChangesService } from './key-changes/service.ts'
+import { createKeyUses, type KeyUses } from './key-uses/service.ts'
 import { projectRoutes } from './routes.ts'
-import type { ProjectsService } from './service.ts'
+import { issueKey, type ProjectsService } from './service.ts'
 
+export { KEY_CHANGED, KEY_REVOKED, PROJECT_CHANGED } from './fact-kinds.ts'
 export { isAllowedOrigin } from './origins.ts'
-export { createProjectsService, issueKey, KEY_REVOKED, PROJECT_CHANGED, type ProjectsService } from './service.ts'
+export { createRetention, type DueProject, keptFromMs, type Retention } from './retention/service.ts'
+export { createProjectsService, issueKey, type ProjectsService } from './service.ts'
+
+/** When keys were used, from the moment when the application is ready until it stops. */
+export function openKeyUses(app: Parameters<FastifyPluginAsync>[0]): KeyUses {
+  const onFault = (err: unknown) => app.log.warn({ err }, 'when keys were last used was not written down')
+  const uses = createKeyUses({ postgres: app.postgres, onFault })
+  app.addHook('onReady', async () => uses.start())
+  app.addHook('preClose', () => uses.stop())
+  return uses
+}
 
 interface ProjectsOptions {
   projects: ProjectsService
@@ -14,7 +28,10 @@ interface ProjectsOptions {
 }
 
 const projectsPlugin: FastifyPluginAsync<ProjectsOptions> = async (app, { projects, roomForProject: roomFor }) => {
+  const { postgres } = app
   await app.register(projectRoutes, { projects })
-  await app.register(catalogRoutes, { catalog: createCatalogService({ postgres: app.postgres, roomFor }) })
+  const keyChanges = createKeyChangesService({ postgres, projects, issueKey })
+  await app.register(keyChangeRoutes, { keyChanges })
+  await app.register(catalogRoutes, { catalog: createCatalogService({ postgres, roomFor }) })
 }
 export default projectsPlugin

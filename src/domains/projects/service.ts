@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { forbidden, invalidRequest, unavailable } from '../../errors.ts'
+import { forbidden, unavailable } from '../../errors.ts'
 import {
   challenge,
   type KeyPrincipal,
@@ -14,28 +14,17 @@ import { append } from '../../infra/outbox.ts'
 import type { Postgres, SystemTx, TenantTx } from '../../infra/postgres.ts'
 import { record } from '../audit/index.ts'
 import { frozenBecause, type OrganizationsService } from '../organizations/index.ts'
-import { keyNotFound, projectNotFound } from './errors.ts'
+import { compileAllowedIps, readAllowedIps } from './allowed-ips.ts'
+import { differencesOf } from './differences.ts'
+import { ipNotAllowed, keyNotFound, projectNotFound } from './errors.ts'
+import { KEY_REVOKED, PROJECT_CHANGED } from './fact-kinds.ts'
+import { invalidField, readExpiry, toFacts, toKey, toPrincipal } from './key.ts'
 import { generateKey, hashKey, isWellFormedKey, keyHint } from './keys.ts'
-import { readOrigins } from './origins.ts'
-import { toProject } from './project.ts'
+import { readSettings, toProject } from './project.ts'
 import type { Key, NewKey, Project, ProjectChange } from './schemas.ts'
-import {
-  findKeyByHash,
-  findProject,
-  insertKey,
-  type KeyRow,
-  listKeys,
-  lockProject,
-  revokeKey,
-  updateProject,
-} from './store.ts'
+import { findKeyByHash, findProject, insertKey, listKeys, lockProject, revokeKey, updateProject } from './store.ts'
 
 export type ProjectsService = ReturnType<typeof createProjectsService>
-
-/** The kind of the fact that a revocation leaves in the outbox; its payload is `{ keyId, projectId }`. */
-export const KEY_REVOKED = 'api_key.revoked'
-/** The kind of the fact that a change of a project leaves; its payload is `{ projectId }`. */
-export const PROJECT_CHANGED = 'project.changed'
 
 /**
  * How long a process may act on what it knows of a key and its project. A change normally arrives within a second as a fact; this
@@ -48,16 +37,18 @@ const KEY_CACHE_SIZE = 10_000
 interface Dependencies {
   postgres: Postgres
   organizations: OrganizationsService
+  /** Told of each request that a key is good for. */
+  noteUse: (principal: KeyPrincipal, usedAtMs: number) => void
 }
 
 interface KnownKey {
   principal: KeyPrincipal
-  expiresAtMs: number
+  isAllowedFrom: (ip: string) => boolean
   isFrozen: boolean
   frozenReason: string | null
 }
 
-export function createProjectsService({ postgres, organizations }: Dependencies) {
+export function createProjectsService({ postgres, organizations, noteUse }: Dependencies) {
   const keys = new LRUCache<string, KnownKey | { principal: null }>({
     max: KEY_CACHE_SIZE,
     ttl: KEY_CACHE_TTL_MS,
@@ -67,8 +58,12 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
       const found = await postgres.withSystem((tx) => findKeyByHash(tx, hash))
       if (!found) return { principal: null }
       const { isFrozen, frozenReason } = found
-      const expiresAtMs = found.key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY
-      return { principal: toPrincipal(found), expiresAtMs, isFrozen, frozenReason }
+      return {
+        principal: toPrincipal(found),
+        isAllowedFrom: compileAllowedIps(found.key.allowedIps),
+        isFrozen,
+        frozenReason,
+      }
     },
   })
   // Of keys that act, so that a request need not hash the one it came with.
@@ -93,19 +88,25 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
   }
 
   return {
+    assertMayGive,
+
     /**
-     * Resolves a write key or an API key to its principal; throws 401 for every key that does not act, without saying why, and 503
-     * for one that cannot be looked up: a client gives up after a 401 and comes back after a 503. 403 while its organization is frozen.
+     * Resolves a write key or an API key to its principal; throws 401 for every key that does not act, without saying why, 503 for one
+     * that cannot be looked up (a client gives up after a 401 and comes back after a 503), and 403 for one that acts, but not from here,
+     * or not while its organization is frozen.
      */
-    async authenticateKey(text: string): Promise<Principal> {
+    async authenticateKey(text: string, ip: string): Promise<Principal> {
       const knownHash = hashes.get(text)
       if (!knownHash && !isWellFormedKey(text)) throw noSuchKey()
       const hash = knownHash ?? hashKey(text)
       const known = await keys.fetch(hash)
       if (!known) throw unavailable('The key cannot be checked right now. Send the same request again in a moment.')
-      if (!known.principal || known.expiresAtMs <= Date.now()) throw noSuchKey()
+      const nowMs = Date.now()
+      if (!known.principal || known.principal.expiresAtMs <= nowMs) throw noSuchKey()
+      if (!known.isAllowedFrom(ip)) throw ipNotAllowed(`The key may not be used from ${ip}.`)
       if (known.isFrozen) throw frozenBecause(known.frozenReason)
       if (!knownHash) hashes.set(text, hash)
+      noteUse(known.principal, nowMs)
       return known.principal
     },
 
@@ -184,7 +185,7 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
     /** Changes a project. Every process acts on it within a second normally, five at the most; this one at once. */
     async changeProject(scope: ProjectScope, input: ProjectChange, by: Acting): Promise<Project> {
       const { organizationId, projectId } = scope
-      const change = { ...input, ...(input.allowedOrigins && { allowedOrigins: readOrigins(input.allowedOrigins) }) }
+      const change = readSettings(input)
       const row = await postgres.withTenant(organizationId, async (tx) => {
         const before = await lockProject(tx, projectId)
         const changed = before && (await updateProject(tx, projectId, change))
@@ -208,15 +209,18 @@ export function createProjectsService({ postgres, organizations }: Dependencies)
   }
 }
 
+/** A new key, or the successor of one, whose end is a time already. */
+type KeyToIssue = Omit<NewKey, 'scopes' | 'expiresAt'> & {
+  scopes?: readonly string[]
+  expiresAt?: string | Date | null
+}
+
 /** Makes a key inside a transaction of the caller's. */
 export async function issueKey(
   tx: TenantTx | SystemTx,
   scope: ProjectScope,
-  input: NewKey,
+  input: KeyToIssue,
 ): Promise<Key & { key: string }> {
-  const scopes = scopesOf(input)
-  const expiresAt = input.expiresAt === undefined ? null : new Date(input.expiresAt)
-  if (expiresAt && expiresAt.getTime() <= Date.now()) throw invalidField('/expiresAt', 'must be in the future')
   const key = generateKey(input.kind)
   const row = await insertKey(tx, {
     id: newId('key'),
@@ -225,36 +229,18 @@ export async function issueKey(
     kind: input.kind,
     hash: hashKey(key),
     hint: keyHint(key),
-    scopes: [...scopes],
-    expiresAt,
+    scopes: [...scopesOf(input)],
+    allowedIps: readAllowedIps(input.allowedIps ?? []),
+    requestsPerMinute: input.requestsPerMinute ?? null,
+    expiresAt: input.expiresAt instanceof Date ? input.expiresAt : readExpiry(input.expiresAt),
   })
   return { ...toKey(row), key }
 }
 
-function scopesOf({ kind, scopes }: NewKey): readonly Permission[] {
+function scopesOf({ kind, scopes }: Pick<KeyToIssue, 'kind' | 'scopes'>): readonly Permission[] {
   if (kind === 'write') return ['events:write']
   if (!scopes) throw invalidField('/scopes', 'An api key needs its scopes.')
-  return scopes
-}
-
-function toPrincipal({ key, settings }: { key: KeyRow; settings: KeyPrincipal['settings'] }): KeyPrincipal {
-  const { id: keyId, organizationId, projectId, scopes } = key
-  return { kind: 'key', keyId, organizationId, projectId, permissions: scopes as Permission[], settings }
-}
-
-function toKey({ id, projectId, name, kind, hint, scopes, createdAt, expiresAt }: KeyRow): Key {
-  const expires = expiresAt?.toISOString() ?? null
-  return { id, projectId, name, kind, hint, scopes, createdAt: createdAt.toISOString(), expiresAt: expires }
-}
-
-/** What the audit log says of a key. */
-const toFacts = ({ name, kind, hint, scopes, expiresAt }: Key) => ({ name, kind, hint, scopes, expiresAt })
-
-/** The fields among the names that are not the same; undefined when all are. */
-function differencesOf<T extends object>(before: T, after: T, names: (keyof T & string)[]) {
-  const changed = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
-  const pick = (row: T) => Object.fromEntries(changed.map((name) => [name, row[name]]))
-  return changed.length === 0 ? undefined : { before: pick(before), after: pick(after) }
+  return scopes as readonly Permission[]
 }
 
 /** The start page's own credential watches one project and does nothing else. */
@@ -264,5 +250,3 @@ function viewerPermissions(own: string, asked: string): readonly Permission[] | 
 
 const noSuchKey = () => challenge('The key is not known, has expired or was revoked.')
 const noSuchProject = () => projectNotFound('There is no such project.')
-const invalidField = (path: string, message: string) =>
-  invalidRequest('The key cannot be made like this.', { errors: [{ path, message }] })

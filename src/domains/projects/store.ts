@@ -36,9 +36,14 @@ export async function insertProject(tx: TenantTx, project: typeof projects.$infe
 export async function updateProject(
   tx: TenantTx,
   projectId: string,
-  change: Partial<Pick<ProjectRow, 'name' | 'allowedOrigins' | 'ipPolicy'>>,
+  change: Partial<Pick<ProjectRow, 'name' | 'timeZone' | 'allowedOrigins' | 'ipPolicy' | 'retentionDays'>>,
 ): Promise<ProjectRow | undefined> {
-  const [project] = await tx.update(projects).set(change).where(eq(projects.id, projectId)).returning()
+  const again = change.retentionDays === undefined ? {} : { erasedAt: null }
+  const [project] = await tx
+    .update(projects)
+    .set({ ...change, ...again })
+    .where(eq(projects.id, projectId))
+    .returning()
   return project
 }
 
@@ -82,6 +87,8 @@ interface KeyToInsert extends Pick<NewKey, 'name' | 'kind'> {
   hash: string
   hint: string
   scopes: string[]
+  allowedIps: string[]
+  requestsPerMinute: number | null
   expiresAt: Date | null
 }
 
@@ -91,11 +98,33 @@ export async function insertKey(tx: TenantTx | SystemTx, key: KeyToInsert): Prom
   return row
 }
 
+/** A key that has not been revoked; it may have expired. */
+export async function findKey(tx: TenantTx, projectId: string, keyId: string): Promise<KeyRow | undefined> {
+  const [row] = await tx.select().from(apiKeys).where(unrevoked(projectId, keyId))
+  return row
+}
+
+/** The same as it is until the end of the transaction, unless that changes it. */
+export async function lockKey(tx: TenantTx, projectId: string, keyId: string): Promise<KeyRow | undefined> {
+  const [row] = await tx.select().from(apiKeys).where(unrevoked(projectId, keyId)).for('no key update')
+  return row
+}
+
+const unrevoked = (projectId: string, keyId: string) =>
+  and(eq(apiKeys.projectId, projectId), eq(apiKeys.id, keyId), isNull(apiKeys.revokedAt))
+
+/** Changes what is given of a key that is locked, and gives it as it then is. */
+export async function updateKey(
+  tx: TenantTx,
+  keyId: string,
+  change: Partial<Pick<KeyRow, 'name' | 'allowedIps' | 'requestsPerMinute' | 'expiresAt' | 'revokedAt'>>,
+): Promise<KeyRow> {
+  const [row] = await tx.update(apiKeys).set(change).where(eq(apiKeys.id, keyId)).returning()
+  if (!row) throw new Error('the changed key was not returned')
+  return row
+}
+
 export async function revokeKey(tx: TenantTx, projectId: string, keyId: string): Promise<KeyRow | undefined> {
-  const [row] = await tx
-    .update(apiKeys)
-    .set({ revokedAt: new Date() })
-    .where(and(eq(apiKeys.projectId, projectId), eq(apiKeys.id, keyId), isNull(apiKeys.revokedAt)))
-    .returning()
+  const [row] = await tx.update(apiKeys).set({ revokedAt: new Date() }).where(unrevoked(projectId, keyId)).returning()
   return row
 }

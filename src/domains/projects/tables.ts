@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { check, foreignKey, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { check, foreignKey, integer, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import { IP_POLICIES } from '../../http/access.ts'
 import { tenantPolicies } from '../../infra/tenancy.ts'
 import { organizations } from '../organizations/tables.ts'
@@ -17,6 +17,12 @@ export const projects = pgTable(
     allowedOrigins: text('allowed_origins').array().notNull().default(sql`'{}'`),
     /** What is kept of a sender's address. */
     ipPolicy: text('ip_policy', { enum: IP_POLICIES }).notNull().default('truncate'),
+    /** How long events are kept after their own time; null keeps them. */
+    retentionDays: integer('retention_days'),
+    /** A midnight before which events were erased, or are about to be. It never goes back: what was counted before it stays as it is. */
+    eventsKeptFrom: timestamp('events_kept_from', { withTimezone: true }),
+    /** When erasing was last finished; null when there is some to do. */
+    erasedAt: timestamp('erased_at', { withTimezone: true }),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
   },
   (table) => [
@@ -24,6 +30,7 @@ export const projects = pgTable(
     // Requests name a project by its id alone, so the id has to be unique on its own too.
     uniqueIndex('projects_id').on(table.id),
     check('projects_ip_policy', sql`${table.ipPolicy} in ('keep', 'truncate', 'drop')`),
+    check('projects_retention_days', sql`${table.retentionDays} between 1 and 3650`),
     ...tenantPolicies(table.organizationId),
   ],
 )
@@ -44,6 +51,12 @@ export const apiKeys = pgTable(
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
     expiresAt: timestamp('expires_at', { withTimezone: true }),
     revokedAt: timestamp('revoked_at', { withTimezone: true }),
+    /** Written once a minute, so it may lag behind. */
+    lastUsedAt: timestamp('last_used_at', { withTimezone: true }),
+    /** Addresses and networks that may use the key; none means all. */
+    allowedIps: text('allowed_ips').array().notNull().default(sql`'{}'`),
+    /** Null leaves the limit that every credential has. */
+    requestsPerMinute: integer('requests_per_minute'),
   },
   (table) => [
     primaryKey({ columns: [table.organizationId, table.id] }),
@@ -54,6 +67,7 @@ export const apiKeys = pgTable(
       foreignColumns: [projects.organizationId, projects.id],
     }).onDelete('cascade'),
     uniqueIndex('api_keys_hash').on(table.hash),
+    check('api_keys_requests_per_minute', sql`${table.requestsPerMinute} > 0`),
     ...tenantPolicies(table.organizationId),
   ],
 )

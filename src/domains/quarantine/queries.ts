@@ -89,6 +89,25 @@ ${SCOPED}${where} ${orderBy('oldest first')} LIMIT {limit:UInt32}`
   return { sql, params: { ...params, limit }, schema: KeyRow }
 }
 
+export const HeldRow = Type.Object({ projectId: Type.String(), ...KeyRow.properties })
+export type HeldPlace = Place & { projectId: string }
+
+/** Which open items of one reason an organization has, over all its projects, in the order in which they were received. */
+export function heldStatement(
+  { organizationId, reason, after }: { organizationId: string; reason: string; after: HeldPlace | undefined },
+  limit: number,
+) {
+  const further = after
+    ? `AND (${RECEIVED}, project_id, message_id) > ({placeMs:Int64}, {placeProjectId:String}, {placeId:String})`
+    : ''
+  const sql = `SELECT project_id AS projectId, message_id AS messageId, ${RECEIVED} AS receivedAtMs, payload_bytes AS bytes
+FROM quarantined_events FINAL
+WHERE organization_id = {organizationId:String} AND status = 'open' AND reason = {reason:String} ${further}
+ORDER BY received_at, project_id, message_id LIMIT {limit:UInt32}`
+  const place = after && { placeMs: after.receivedAtMs, placeProjectId: after.projectId, placeId: after.messageId }
+  return { sql, params: { organizationId, reason, limit, ...place } }
+}
+
 export const SummaryRow = Type.Object({
   reason: Type.String(),
   event: Type.String(),

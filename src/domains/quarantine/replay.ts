@@ -25,9 +25,20 @@ interface Options {
   statuses: readonly Status[]
   dryRun: boolean
   by: string
+  /** For events that were never taken before: when they are. */
+  takenAtMs?: number
 }
 
 type Item = Static<typeof ItemRow>
+
+/** `left`: the quota does not take it now, so that it stays. */
+type Taken = 'replayed' | 'duplicate' | 'left'
+
+export const BEYOND_QUOTA = {
+  path: '',
+  keyword: 'billing.quota_exceeded',
+  message: 'The events of the billing period are used up.',
+}
 
 /** Replays some items of one project; results in the order of the ids, without ids that are gone. */
 export function createReplay({ read, door, changes }: Dependencies) {
@@ -37,39 +48,50 @@ export function createReplay({ read, door, changes }: Dependencies) {
     const whole = repaired.filter(({ violations }) => violations.length === 0)
     const examined = await door.examine(
       scope,
-      whole.map(({ item, event }) => ({ value: event, receivedAtMs: item.receivedAtMs, sentAtMs: item.sentAtMs })),
+      whole.map(({ item, event }) => ({
+        value: event,
+        receivedAtMs: item.receivedAtMs,
+        sentAtMs: item.sentAtMs,
+        takenAtMs: options.takenAtMs,
+      })),
     )
     const verdicts = new Map(whole.map(({ item }, index) => [item.messageId, examined[index]]))
     const passing = whole.flatMap(({ item }) => {
       const verdict = verdicts.get(item.messageId)
       return verdict && 'ready' in verdict ? [{ item, ...verdict }] : []
     })
-    const taken = options.dryRun ? new Map<string, 'replayed' | 'duplicate'>() : await take(scope, passing, options.by)
+    const taken = options.dryRun ? new Map<string, Taken>() : await take(scope, passing, options.by)
 
     return repaired.map(({ item: { messageId }, event, violations }) => {
       const verdict = verdicts.get(messageId)
       const shown = options.dryRun ? { event } : {}
-      if (verdict && 'ready' in verdict) return { messageId, outcome: taken.get(messageId) ?? 'passing', ...shown }
+      const outcome = taken.get(messageId)
+      if (outcome === 'left') return { messageId, outcome: 'failing', violations: [BEYOND_QUOTA] }
+      if (verdict && 'ready' in verdict) return { messageId, outcome: outcome ?? 'passing', ...shown }
       return { messageId, outcome: 'failing', ...shown, violations: verdict ? verdict.violations : violations }
     })
   }
 
-  async function take(scope: ProjectScope, passing: Passing[], by: string) {
+  async function take(scope: ProjectScope, passing: Passing[], by: string): Promise<Map<string, Taken>> {
     const stored = await storedIds(scope, passing)
     const absent = passing.filter(({ item }) => !stored.has(item.messageId))
     const admitted = await door.admit(
       scope,
       absent.map(({ ready }) => ready),
     )
-    const fresh = new Set(absent.filter((_, index) => admitted[index] === 'new').map(({ item }) => item.messageId))
+    const outcomes = new Map(passing.map(({ item }): [string, Taken] => [item.messageId, 'duplicate']))
+    for (const [index, { item }] of absent.entries()) {
+      const verdict = admitted[index]
+      if (verdict === 'new') outcomes.set(item.messageId, 'replayed')
+      else if (verdict !== 'duplicate' && verdict !== 'conflict') outcomes.set(item.messageId, 'left')
+    }
+    const done = passing.filter(({ item }) => outcomes.get(item.messageId) !== 'left')
     await changes.markReplayed(
       scope,
-      passing.map(({ item }) => item),
+      done.map(({ item }) => item),
       by,
     )
-    return new Map(
-      passing.map(({ item: { messageId } }) => [messageId, fresh.has(messageId) ? 'replayed' : 'duplicate'] as const),
-    )
+    return outcomes
   }
 
   /**

@@ -55,6 +55,9 @@ function toDay(counts: Record<string, number>) {
     conflicts: counts.conflict ?? 0,
     rejected: Object.fromEntries(rejected) as Record<string, number>,
     burstRefused: counts.burstRefused ?? 0,
+    quotaExceeded: counts.quotaExceeded ?? 0,
+    held: counts.held ?? 0,
+    sampledOut: counts.sampledOut ?? 0,
     quarantined: counts.quarantined ?? 0,
     deadLetters: counts.deadLetter ?? 0,
   }

@@ -20,6 +20,9 @@ const RECONCILE_INTERVAL_MS = 900_000
 const RECONCILE_DELAY_MS = 60_000
 const FAILURE_PAUSE_MS = 2000
 const TURN_MS = 10_000
+const RETENTION_INTERVAL_MS = 3_600_000
+const RETENTION_DELAY_MS = 300_000
+const RETENTION_TURN_MS = 1_800_000
 /** This month and the last are compared each time, and of the months before one after the other. */
 const OLDER_MONTHS = 12
 
@@ -58,6 +61,10 @@ export function createUsageJobs({ usage, redis, shards, metrics, log }: JobsOpti
     })
   }
 
+  async function retain(): Promise<void> {
+    await inTurn(redis, 'usage:retention', RETENTION_TURN_MS, () => usage.eraseDue(stopping.signal))
+  }
+
   async function repeat(what: string, work: () => Promise<void>, intervalMs: number, delayMs = 0): Promise<void> {
     await pause(delayMs)
     while (!stopping.signal.aborted) {
@@ -81,6 +88,7 @@ export function createUsageJobs({ usage, redis, shards, metrics, log }: JobsOpti
         repeat('the counting of usage', recount, RECOUNT_INTERVAL_MS),
         repeat('the completion of usage windows', complete, COMPLETE_INTERVAL_MS),
         repeat('the reconciliation of usage', reconcile, RECONCILE_INTERVAL_MS, RECONCILE_DELAY_MS),
+        repeat('the erasing of old events', retain, RETENTION_INTERVAL_MS, RETENTION_DELAY_MS),
       )
     },
     /** Waits for the count under way. What is not counted stays marked. */

@@ -14,6 +14,8 @@ interface ReconcileDependencies {
     fromMs: number,
     toMs: number,
   ) => Promise<{ projectId: string; dayMs: number; events: number; revision: number }[]>
+  /** From when on each project has all of its events; absent are those that erased none. */
+  keptFrom: (organizationId: string) => Promise<ReadonlyMap<string, number>>
   recountLater: (shard: number, hours: HourOfProject[]) => Promise<void>
   /** Gives up at once, when the process stops. */
   signal: AbortSignal
@@ -23,7 +25,8 @@ interface ReconcileDependencies {
 export interface Differences {
   /**
    * Accepted at the door in the month and not in the event store. Besides a loss these are the events that the store refused, and the
-   * resends that came after the door had forgotten the event: it accepts those again, and the store shows them once.
+   * resends that came after the door had forgotten the event: it accepts those again, and the store shows them once. Organizations
+   * that have erased events are left out: what they erased may have come in any month.
    */
   acceptedNotStored: number
   /** In the event store and never accepted at the door. Not explained by anything. */
@@ -57,7 +60,8 @@ export async function reconcileMonth(month: string, dependencies: ReconcileDepen
     const [row] = await ask<{ events: number }>(RECEIVED_IN_MONTH, { organizationId })
     const stored = row?.events ?? 0
     const acceptedNow = stored > accepted ? (await acceptedInMonth(redis, shards, month)).get(organizationId) : accepted
-    total.acceptedNotStored += Math.max(0, accepted - stored)
+    const erasedSome = accepted > stored && (await dependencies.keptFrom(organizationId)).size > 0
+    total.acceptedNotStored += erasedSome ? 0 : Math.max(0, accepted - stored)
     total.storedNotAccepted += Math.max(0, stored - (acceptedNow ?? 0))
   }
   for (const organizationId of organizations) {
@@ -80,7 +84,7 @@ async function compareWindows(
   { lookedAtMs, stored }: { lookedAtMs: number; stored: StoredDay[] },
   dependencies: ReconcileDependencies,
 ): Promise<number> {
-  const { redis, shards, countedDays, recountLater } = dependencies
+  const { redis, shards, countedDays, keptFrom, recountLater } = dependencies
   const shard = shardOf(organizationId, shards)
   // What the store showed but the sink had not released yet has left its mark after this.
   if (!(await isStoredThrough(dependencies, await redisTimeMs(redis)))) return 0
@@ -88,6 +92,8 @@ async function compareWindows(
   if (marks.length === MARKS_MAX) return 0
   const [year = 0, number = 0] = month.split('-').map(Number)
   const counted = await countedDays(organizationId, Date.UTC(year, number - 1), Date.UTC(year, number))
+  // Read after the store was: what is erased was written down before.
+  const kept = await keptFrom(organizationId)
   const key = ({ projectId, dayMs }: { projectId: string; dayMs: number }) => `${projectId}|${dayMs}`
   const isMarked = new Set(
     marks.map(({ projectId, hour }) => key({ projectId, dayMs: Math.floor((hour * HOUR_MS) / DAY_MS) * DAY_MS })),
@@ -97,6 +103,7 @@ async function compareWindows(
   let difference = 0
   const faulty: HourOfProject[] = []
   for (const day of [...stored, ...counted.filter((one) => !inStore.has(key(one)))]) {
+    if (day.dayMs < (kept.get(day.projectId) ?? 0)) continue
     const window = windows.get(key(day))
     // Revisions are microseconds: a day that was touched since the look is not comparable.
     if (isMarked.has(key(day)) || (window && window.revision >= lookedAtMs * 1000)) continue

@@ -27,9 +27,14 @@ const IngestionDay = Type.Object({
     description: 'Events that were refused as invalid, by the code that the sender was told.',
   }),
   burstRefused: Count('Events of requests that came over the burst limit; the sender was told to send them again.'),
+  quotaExceeded: Count('Events beyond the limit of the billing period that were not taken.'),
+  held: Count('Events beyond the limit that were kept back, to be taken as soon as there is room.'),
+  sampledOut: Count('Events beyond the limit that the sample left out.'),
   quarantined: Count('Events that were set aside for repair.'),
   deadLetters: Count('Accepted events that the event store refused; they are kept.'),
-  stored: Count('Events whose first copy came on this day and that queries show, each once.'),
+  stored: Count(
+    'Events whose first copy came on this day and that queries show, each once; without those that the project kept no longer.',
+  ),
 })
 
 export const IngestionAnswer = Type.Object(
@@ -51,6 +56,9 @@ export const IngestionAnswer = Type.Object(
             conflicts: 1,
             rejected: { 'events.invalid': 4 },
             burstRefused: 0,
+            quotaExceeded: 0,
+            held: 0,
+            sampledOut: 0,
             quarantined: 0,
             deadLetters: 0,
             stored: 1200,

@@ -4,8 +4,10 @@ import { failpoint } from '../../infra/failpoints.ts'
 import type { Metrics } from '../../infra/metrics.ts'
 import type { Postgres } from '../../infra/postgres.ts'
 import { type DirtyHour, markDirty, readDirty, settleDirty, storedThroughMs } from '../events/index.ts'
+import { createRetention, keptFromMs } from '../projects/index.ts'
 import { reconcileMonth } from './reconcile.ts'
 import { countDays, type DirtyProject, groupByProject, HOUR_MS } from './recount.ts'
+import { createEraser } from './retention.ts'
 import { completeWindows, countedDays, writeDay } from './store.ts'
 
 export interface UsageDependencies {
@@ -47,7 +49,10 @@ export function createUsageService(dependencies: UsageDependencies) {
     failpoint('usage.counted')
     const late = await postgres.withTenant(organizationId, async (tx) => {
       let changed = 0
-      for (const day of days) changed += (await writeDay(tx, { organizationId, projectId, ...day })).length
+      // Read after the events were: what is erased was written down before.
+      const fromMs = (await keptFromMs(tx)).get(projectId) ?? 0
+      const whole = days.filter(({ dayMs }) => dayMs >= fromMs)
+      for (const day of whole) changed += (await writeDay(tx, { organizationId, projectId, ...day })).length
       return changed
     })
     metrics.usageLate.inc(late)
@@ -102,6 +107,9 @@ export function createUsageService(dependencies: UsageDependencies) {
       return postgres.withSystem((tx) => completeWindows(tx, beforeMs, marks))
     },
 
+    /** Erases what projects no longer keep; see retention.ts. */
+    eraseDue: createEraser({ redis, shards, clickhouse, retention: createRetention({ postgres }) }),
+
     /** Compares door, store and windows for a month of all organizations; see reconcile.ts. */
     reconcile: (month: string, signal: AbortSignal) =>
       reconcileMonth(month, {
@@ -111,6 +119,7 @@ export function createUsageService(dependencies: UsageDependencies) {
         clickhouse,
         countedDays: (organizationId, fromMs, toMs) =>
           postgres.withTenant(organizationId, (tx) => countedDays(tx, fromMs, toMs)),
+        keptFrom: (organizationId) => postgres.withTenant(organizationId, keptFromMs),
         recountLater: (shard, hours) => markDirty(redis, shard, hours),
       }),
   }

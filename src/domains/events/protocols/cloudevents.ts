@@ -49,6 +49,7 @@ export const CLOUDEVENTS_ROUTES: ForeignRoute[] = [
       body: () => undefined,
     },
     overload: 429,
+    overQuota: 'refuse',
   },
 ]
 

@@ -19,11 +19,13 @@ export function allowBrowsers(app: FastifyInstance): void {
   app.addHook('onRequest', refuseForeignOrigin)
   app.addHook('preHandler', refuseForeignOrigin)
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (request.headers.origin !== undefined) writeOrigin(request, request.headers.origin, reply)
+    // A preflight of any other route ends here, too, and is told nothing.
+    const isServed = request.method !== 'OPTIONS' || urls.has(pathOf(request))
+    if (isServed && request.headers.origin !== undefined) writeOrigin(request, request.headers.origin, reply)
     done(null, payload)
   })
   app.options('/*', { config: { access: 'public', rateLimit: false }, schema: { hide: true } }, (request, reply) =>
-    isPreflight(request) && urls.has(request.url.split('?', 1)[0] ?? '')
+    isPreflight(request) && urls.has(pathOf(request))
       ? reply
           .headers({
             'access-control-allow-methods': METHODS,
@@ -36,6 +38,8 @@ export function allowBrowsers(app: FastifyInstance): void {
   )
   app.addHook('onRoute', ({ url }) => void urls.add(url))
 }
+
+const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? ''
 
 const isPreflight = ({ headers }: FastifyRequest) =>
   headers.origin !== undefined && headers['access-control-request-method'] !== undefined

@@ -18,6 +18,11 @@ export interface ForeignRoute {
   success: { status: 200 | 204; schema: TSchema; body: (answer: IngestAnswer) => unknown }
   /** The status that makes its clients come back when too much arrives: some drop their events on 429. */
   overload: 429 | 503
+  /**
+   * What its clients hear when the quota takes a part of a request: a refusal, after which they send it all again and what was taken is
+   * known, or a success that says so, where they would go on for nothing or drop their events.
+   */
+  overQuota: 'refuse' | 'tell'
 }
 
 /** A question that a client asks before it sends anything. The answer needs no key. */

@@ -39,6 +39,13 @@ const V1Results = Type.Object(
   },
 )
 
+const QuotaLimited = Type.Array(Type.String(), {
+  description: 'Present when the quota takes no more events: the libraries then drop what they have, and pause.',
+})
+
+/** What the libraries understand as an exhausted quota; after an error the browser would go on sending. */
+export const QUOTA_LIMITED = { status: 1, quota_limited: ['events'] }
+
 const capture = (url: string, aliases: string[], operationId: string): ForeignRoute => ({
   url,
   aliases,
@@ -52,10 +59,11 @@ const capture = (url: string, aliases: string[], operationId: string): ForeignRo
   success: {
     // Exactly 200: the browser library sends again after any other 2xx.
     status: 200,
-    schema: Success({ status: Type.Literal(1) }, { status: 1 }),
-    body: withRejected({ status: 1 }),
+    schema: Success({ status: Type.Literal(1), quota_limited: Type.Optional(QuotaLimited) }, { status: 1 }),
+    body: (answer) => withRejected(answer.quotaExceeded ? QUOTA_LIMITED : { status: 1 })(answer),
   },
   overload: 503,
+  overQuota: 'tell',
 })
 
 export const POSTHOG_ROUTES: ForeignRoute[] = [
@@ -70,6 +78,7 @@ export const POSTHOG_ROUTES: ForeignRoute[] = [
     toBatch: (body, headers) => toBatch(body, headers['posthog-request-timestamp']),
     success: { status: 200, schema: V1Results, body: toResults },
     overload: 429,
+    overQuota: 'tell',
   },
 ]
 
@@ -88,10 +97,12 @@ function toBatch(body: unknown, requestedAt: unknown): RawBatch {
   return { events: events.map((event) => ({ value: fromPostHog(event) })), sentAt: sent_at ?? requestedAt }
 }
 
+const DROPPED = new Set<IngestAnswer['results'][number]['status']>(['rejected', 'quota_exceeded', 'sampled_out'])
+
 function toResults({ results }: IngestAnswer) {
   const entries = results.map(({ messageId, status, message }) => [
     messageId ?? '',
-    status === 'rejected' ? { result: 'drop', details: message } : { result: 'ok' },
+    DROPPED.has(status) ? { result: 'drop', details: message } : { result: 'ok' },
   ])
   return { results: Object.fromEntries(entries) }
 }

@@ -2,24 +2,24 @@ import { Value } from '@sinclair/typebox/value'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { Problem } from '../../../errors.ts'
 import { projectScope } from '../../../http/access.ts'
+import { setRateLimits } from '../../../http/rate-limits.ts'
 import { problemResponses, TimeInput, timeToMs } from '../../../http/schemas.ts'
-import { setRateLimit } from '../../../http/security.ts'
 import { validatorCompiler } from '../../../http/validation.ts'
 import { checkCount } from '../body.ts'
 import { isStorableTime } from '../capture.ts'
+import { limitsOf, quotaRefused } from '../quota-refusal.ts'
 import { factsOf } from '../request-facts.ts'
 import type { IngestRequest, IngestService } from '../service.ts'
 import { CLOUDEVENTS_ROUTES } from './cloudevents.ts'
 import type { ForeignRoute, StartRoute } from './foreign.ts'
 import { readForeignBodies } from './foreign-body.ts'
 import { laneOf } from './lane.ts'
-import { POSTHOG_ROUTES } from './posthog.ts'
+import { POSTHOG_ROUTES, QUOTA_LIMITED } from './posthog.ts'
 import { SEGMENT_ROUTES } from './segment.ts'
 import { START_ROUTES } from './start.ts'
 
 interface Options {
   ingest: IngestService
-  eventsPerSecond: number
   publicUrl: string
 }
 
@@ -29,7 +29,9 @@ export const sdkRoutes: FastifyPluginAsync<Options> = async (app, options) => {
   // A whole batch is not refused for one of its events, so the schema documents the body and `capture` validates each event.
   app.setValidatorCompiler((route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route)))
   const answerUnavailable = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-    app.errorHandler(asUnavailable(error), request, reply)
+    isQuota(error)
+      ? reply.code(200).headers(error.headers).send(QUOTA_LIMITED)
+      : app.errorHandler(asUnavailable(error), request, reply)
   const register = ({ url, aliases = [] }: { url: string; aliases?: string[] | undefined }, route: Handled) => {
     app.route({ ...route, url })
     for (const alias of aliases) app.route({ ...route, url: alias, schema: { ...route.schema, hide: true } })
@@ -44,8 +46,8 @@ export const sdkRoutes: FastifyPluginAsync<Options> = async (app, options) => {
 
 type Handled = Omit<RouteOptions, 'url'>
 
-function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options): Handled {
-  const { operationId, summary, description, body, bodyCredential, success, overload } = route
+function ingestRoute(route: ForeignRoute, { ingest }: Options): Handled {
+  const { operationId, summary, description, body, bodyCredential, success, overload, overQuota } = route
   return {
     method: 'POST',
     config: {
@@ -60,9 +62,9 @@ function ingestRoute(route: ForeignRoute, { ingest, eventsPerSecond }: Options):
       response: { [success.status]: success.schema, ...problemResponses(400, 401, 403, 413, 415, 422, overload, 503) },
     },
     handler: async (request, reply) => {
-      const { answer, burst } = await ingest(ingestRequest(route, request))
-      const limit = { policy: 'burst', quota: eventsPerSecond, windowSeconds: 1 }
-      setRateLimit(reply, limit, burst.remaining, Math.max(0, Math.ceil(burst.resetMs / 1000)))
+      const { answer, ...limited } = await ingest(ingestRequest(route, request))
+      if (overQuota === 'refuse' && answer.quotaExceeded && limited.quota) throw quotaRefused(limited.quota)
+      setRateLimits(reply, limitsOf(limited))
       return reply.code(success.status).send(success.body(answer))
     },
   }
@@ -118,6 +120,9 @@ function idempotencyKey({ headers }: FastifyRequest): string | undefined {
   const key = headers['idempotency-key']
   return typeof key === 'string' && key.length > 0 && key.length <= 255 ? key : undefined
 }
+
+const isQuota = (error: unknown): error is Problem =>
+  error instanceof Problem && (error.code === 'billing.quota_exceeded' || error.code === 'billing.ingestion_stopped')
 
 /** The same refusal with a status after which the client sends its events again. */
 function asUnavailable(error: unknown): unknown {

@@ -54,6 +54,7 @@ const single = (type: string, letter: string): ForeignRoute => ({
   toBatch: (body) => ({ events: [{ value: fromSegment(body, type) }], sentAt: fieldsOr(body).sentAt }),
   success: SUCCESS,
   overload: 429,
+  overQuota: 'refuse',
 })
 
 const many = (name: string, aliases: string[]): ForeignRoute => ({
@@ -67,6 +68,7 @@ const many = (name: string, aliases: string[]): ForeignRoute => ({
   toBatch: fromSegmentBatch,
   success: SUCCESS,
   overload: 429,
+  overQuota: 'refuse',
 })
 
 export const SEGMENT_CALLS = ['track', 'identify', 'page', 'screen', 'group', 'alias']

@@ -61,3 +61,69 @@ export const emailChangedMail = (name: string): Content => ({
   ],
   after: [],
 })
+
+export const secondFactorEnrolledMail = (name: string, url: string): Content => ({
+  subject: 'Your account has a second factor',
+  before: [
+    GREETING(name),
+    'from now on signing in to your account takes a code of an authenticator too. Keep the recovery codes apart from it.',
+    'If it was not you, set a new password now and tell an owner of your organization: signing in asks for a code that somebody else has.',
+  ],
+  action: { label: 'Set a new password', url },
+  after: [],
+})
+
+export const secondFactorRemovedMail = (name: string, url: string): Content => ({
+  subject: 'Your second factor was removed',
+  before: [
+    GREETING(name),
+    'signing in to your account takes the password alone again.',
+    'If it was you, there is nothing to do. If it was not, set a new password now: that signs everybody out.',
+  ],
+  action: { label: 'Set a new password', url },
+  after: [],
+})
+
+export const recoveryCodeUsedMail = (name: string, url: string): Content => ({
+  subject: 'A recovery code was used',
+  before: [
+    GREETING(name),
+    'somebody, probably you, signed in to your account with a recovery code. That code works no more.',
+    'If it was not you, set a new password now: that signs everybody out. Then make new recovery codes.',
+  ],
+  action: { label: 'Set a new password', url },
+  after: [],
+})
+
+export const recoveryCodesRenewedMail = (name: string, url: string): Content => ({
+  subject: 'You have new recovery codes',
+  before: [
+    GREETING(name),
+    'new recovery codes were made for your account. The ones before work no more.',
+    'If it was you, there is nothing to do. If it was not, set a new password now: that signs everybody out.',
+  ],
+  action: { label: 'Set a new password', url },
+  after: [],
+})
+
+export const identityLinkedMail = (name: string, provider: string, url: string): Content => ({
+  subject: 'There is another way into your account',
+  before: [
+    GREETING(name),
+    `from now on “${provider}” signs you in to your account too, because it says that your address is yours there.`,
+    'If it was you, there is nothing to do. If it was not, set a new password now and remove this way in.',
+  ],
+  action: { label: 'Set a new password', url },
+  after: [],
+})
+
+export const identityUnlinkedMail = (name: string, provider: string, url: string): Content => ({
+  subject: 'A way into your account was removed',
+  before: [
+    GREETING(name),
+    `“${provider}” signs you in to your account no more.`,
+    'If it was you, there is nothing to do. If it was not, set a new password now: that signs everybody out.',
+  ],
+  action: { label: 'Set a new password', url },
+  after: [],
+})

@@ -8,11 +8,18 @@ import {
   ACCOUNT_MADE,
   EMAIL_CHANGE_REQUESTED,
   EMAIL_CHANGED,
+  IDENTITY_LINKED,
+  IDENTITY_UNLINKED,
   NEW_DEVICE,
+  NOTICE,
   PASSWORD_CHANGED,
   PASSWORD_RESET_REQUESTED,
+  RECOVERY_CODE_USED,
+  RECOVERY_CODES_RENEWED,
   REFRESH_TOKEN_REUSED,
   REGISTRATION_REQUESTED,
+  SECOND_FACTOR_ENROLLED,
+  SECOND_FACTOR_REMOVED,
 } from '../fact-kinds.ts'
 import type { MailTokens } from '../mail-token.ts'
 import { findSession } from '../sessions/store.ts'
@@ -20,6 +27,8 @@ import { findUser, findUserByEmail } from '../store.ts'
 import * as notices from './notices.ts'
 import {
   addressTakenMail,
+  type Content,
+  GREETING,
   invitationMail,
   passwordResetMail,
   render,
@@ -38,10 +47,12 @@ interface Dependencies {
   postgres: Postgres
   mailTokens: MailTokens
   publicUrl: string
+  /** What people call a provider that signs them in. */
+  providerNameOf: (providerId: string) => string
 }
 
 /** Writes the mails that facts ask for. Whether an address has an account is looked up here, where its owner alone sees the answer. */
-export function createMailsService({ postgres, mailTokens, publicUrl }: Dependencies) {
+export function createMailsService({ postgres, mailTokens, publicUrl, providerNameOf }: Dependencies) {
   // Behind the #, which browsers send to no server, so that a token is in no log and in no referrer.
   const linkTo = (page: string, proof?: Pick<ProofRow, 'id' | 'tokenHash'>) =>
     new URL(`/account/${page}${proof ? `#token=${mailTokens.tokenOfProof(proof)}` : ''}`, publicUrl).href
@@ -100,10 +111,17 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     return user && render(String(payload.email), notices.emailChangedMail(user.name))
   }
 
-  async function passwordChanged(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
-    const user = await findUser(tx, String(payload.userId))
-    return user && render(user.email, notices.passwordChangedMail(user.name, linkTo('forgot-password')))
-  }
+  /** What a person is told of their own account, with the way to a new password in case that it was somebody else. */
+  const told =
+    (content: (name: string, url: string) => Content) =>
+    async (tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> => {
+      const user = await findUser(tx, String(payload.userId))
+      return user && render(user.email, content(user.name, linkTo('forgot-password')))
+    }
+
+  const toldOfProvider =
+    (content: (name: string, provider: string, url: string) => Content) => (tx: SystemTx, fact: MailFact) =>
+      told((name, url) => content(name, providerNameOf(String(fact.payload.providerId)), url))(tx, fact)
 
   async function welcome(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
     const user = await findUser(tx, String(payload.userId))
@@ -126,16 +144,30 @@ export function createMailsService({ postgres, mailTokens, publicUrl }: Dependen
     return render(invitation.email, invitationMail(found, linkTo('accept-invitation', invitation)))
   }
 
+  /** What another domain has to tell a person. */
+  async function notice(tx: SystemTx, { payload }: MailFact): Promise<Mail | undefined> {
+    const user = await findUser(tx, String(payload.userId))
+    const { subject, paragraphs } = payload as { subject: string; paragraphs: string[] }
+    return user && render(user.email, { subject, before: [GREETING(user.name), ...paragraphs], after: [] })
+  }
+
   const writers: Record<string, (tx: SystemTx, fact: MailFact) => Promise<Mail | undefined>> = {
     [REGISTRATION_REQUESTED]: registration,
     [PASSWORD_RESET_REQUESTED]: passwordReset,
     [REFRESH_TOKEN_REUSED]: reuseAlarm,
     [EMAIL_CHANGE_REQUESTED]: emailChange,
     [EMAIL_CHANGED]: emailChanged,
-    [PASSWORD_CHANGED]: passwordChanged,
+    [PASSWORD_CHANGED]: told(notices.passwordChangedMail),
+    [SECOND_FACTOR_ENROLLED]: told(notices.secondFactorEnrolledMail),
+    [SECOND_FACTOR_REMOVED]: told(notices.secondFactorRemovedMail),
+    [RECOVERY_CODE_USED]: told(notices.recoveryCodeUsedMail),
+    [RECOVERY_CODES_RENEWED]: told(notices.recoveryCodesRenewedMail),
+    [IDENTITY_LINKED]: toldOfProvider(notices.identityLinkedMail),
+    [IDENTITY_UNLINKED]: toldOfProvider(notices.identityUnlinkedMail),
     [ACCOUNT_MADE]: welcome,
     [NEW_DEVICE]: newDevice,
     [INVITED]: invitation,
+    [NOTICE]: notice,
   }
 
   return {

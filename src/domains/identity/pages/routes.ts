@@ -12,6 +12,7 @@ const ACTIONS = [
   'confirm-email-change',
   'accept-invitation',
   'signed-in',
+  'second-factor',
 ]
 
 export const accountPages: FastifyPluginAsync = async (app) => {

@@ -12,8 +12,10 @@ import {
   ProviderParams,
   StartQuery,
 } from '../schemas.ts'
+import { Challenge } from '../second-factor/schemas.ts'
 import type { SessionCookie } from '../session-cookie.ts'
 import type { FlowCookie } from './flow-cookie.ts'
+import { problemAsPage, wantsPage } from './page.ts'
 import type { ProvidersService } from './service.ts'
 
 interface ProviderRouteOptions {
@@ -23,6 +25,7 @@ interface ProviderRouteOptions {
 }
 
 const SIGNED_IN_PAGE = '/account/signed-in'
+const SECOND_FACTOR_PAGE = '/account/second-factor'
 
 export const providerRoutes: FastifyPluginAsyncTypebox<ProviderRouteOptions> = async (app, options) => {
   const { providers, cookie, flowCookie } = options
@@ -72,16 +75,18 @@ export const providerRoutes: FastifyPluginAsyncTypebox<ProviderRouteOptions> = a
     '/v1/auth/providers/:providerId/callback',
     {
       config: { access: 'public', rateLimit: perAddress('provider-callback', 20) },
+      onSend: problemAsPage,
       schema: {
         operationId: 'finishProviderSignIn',
         summary: 'Come back from another service',
         description:
-          'Where the provider sends the browser. Sets the cookie with the refresh token and goes on to the page that the sign-in began for; a page gets its access token by `POST /v1/auth/refresh`. An address that the provider confirmed is linked to the account that has it, or gets one.',
+          'Where the provider sends the browser. Sets the cookie with the refresh token and goes on to the page that the sign-in began for; a page gets its access token by `POST /v1/auth/refresh`. An address that the provider confirmed is linked to the account that has it, or gets one. For a person with a second factor there is no cookie but a challenge: a browser goes on to the page that asks for the code, everything else gets the challenge as a sign-in with a password does.',
         tags: ['Accounts'],
         params: ProviderParams,
         querystring: ProviderAnswer,
         response: {
-          302: Type.Null({ description: 'Signed in; on to the page.' }),
+          200: Challenge,
+          302: Type.Null({ description: 'Signed in, or a code is still owed; on to the page.' }),
           ...problemResponses(400, 403, 404, 422, 429, 502, 503),
         },
       },
@@ -90,10 +95,14 @@ export const providerRoutes: FastifyPluginAsyncTypebox<ProviderRouteOptions> = a
       const token = flowCookie.read(request)
       const query = request.url.slice(request.url.indexOf('?') + 1)
       const answer = { token, state: request.query.state, query }
-      const { grant, location } = await providers.finish(request.params.providerId, answer, deviceOf(request))
+      const { signIn, location } = await providers.finish(request.params.providerId, answer, deviceOf(request))
       flowCookie.clear(reply)
-      cookie.write(reply, grant)
-      return reply.header('cache-control', 'no-store').redirect(location, 302)
+      reply.header('cache-control', 'no-store')
+      if (!('challenge' in signIn)) return cookie.write(reply, signIn).redirect(location, 302)
+      if (!wantsPage(request)) return reply.code(200).send(signIn)
+      // Behind the #, which browsers send to no server.
+      const owed = new URLSearchParams({ challenge: signIn.challenge, returnTo: location })
+      return reply.redirect(`${SECOND_FACTOR_PAGE}#${owed}`, 302)
     },
   )
 

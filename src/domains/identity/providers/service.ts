@@ -1,13 +1,15 @@
 import type { SignInProvider } from '../../../config.ts'
+import { append, NO_ORGANIZATION } from '../../../infra/outbox.ts'
 import type { Postgres, SystemTx } from '../../../infra/postgres.ts'
 import type { Device } from '../device.ts'
 import { flowNotValid, identityNotFound, lastWayIn, providerNotFound } from '../errors.ts'
+import { IDENTITY_UNLINKED } from '../fact-kinds.ts'
 import { NO_PASSWORD } from '../passwords.ts'
 import type { LinkedIdentity } from '../schemas.ts'
-import type { Grant } from '../tokens.ts'
+import type { CompleteSignIn, SignIn } from '../sign-in.ts'
+import type { SignInLog } from '../sign-in-log.ts'
 import type { Flows } from './flows.ts'
 import { createGitHubProvider } from './github.ts'
-import type { IdentityLog } from './identity-log.ts'
 import { createOpenIdProvider } from './openid.ts'
 import type { ProvidedPerson, ProviderProtocol } from './provided-person.ts'
 import * as store from './store.ts'
@@ -18,16 +20,15 @@ interface Dependencies {
   postgres: Postgres
   flows: Flows
   accountOf: (tx: SystemTx, providerId: string, person: ProvidedPerson, device: Device) => Promise<string>
-  identityLog: IdentityLog
-  /** Signs a person in who has proved who they are, in one transaction with the check that it still holds. */
-  begin: (userId: string, device: Device, before: (tx: SystemTx) => Promise<void>) => Promise<Grant>
+  signInLog: SignInLog
+  completeSignIn: CompleteSignIn
   providers: readonly SignInProvider[]
   publicUrl: string
 }
 
 /** Signing in at somebody else's: out to the provider, back with its answer, and to the account that it stands for. */
 export function createProvidersService(dependencies: Dependencies) {
-  const { postgres, flows, accountOf, identityLog, begin, providers, publicUrl } = dependencies
+  const { postgres, flows, accountOf, signInLog, completeSignIn, providers, publicUrl } = dependencies
   const redirectUriOf = (providerId: string) => new URL(`/v1/auth/providers/${providerId}/callback`, publicUrl).href
   const protocols = new Map(providers.map((provider) => [provider.id, open(provider, redirectUriOf(provider.id))]))
   const nameOf = (providerId: string) => providers.find(({ id }) => id === providerId)?.name
@@ -48,25 +49,25 @@ export function createProvidersService(dependencies: Dependencies) {
       return { token, location: (await protocol.authorizationUrl(secrets)).href }
     },
 
-    /** Hears the provider's answer, once, and begins a session. The answer is the query of the URL that the person came back to. */
+    /** Hears the provider's answer, once, and begins a session, or asks for the second factor. The answer is the query of the URL that the person came back to. */
     async finish(
       providerId: string,
       answer: { token: string | undefined; state: string; query: string },
       device: Device,
-    ): Promise<{ grant: Grant; location: string }> {
+    ): Promise<{ signIn: SignIn; location: string }> {
       const protocol = protocolOf(providerId)
       const { secrets, returnTo } = await flows.take(answer.token, providerId, answer.state)
       const cameBackTo = new URL(`?${answer.query}`, redirectUriOf(providerId))
       const person = await protocol.personOf(cameBackTo, secrets)
       const userId = await postgres.withSystem((tx) => accountOf(tx, providerId, person, device))
-      const grant = await begin(userId, device, async (tx) => {
+      const signIn = await completeSignIn(userId, device, async (tx) => {
         // Whoever unlinks it meanwhile has closed this way in.
         await store.holdPasswordHash(tx, userId)
         const identity = await store.findIdentity(tx, providerId, person.subject)
         if (identity?.userId !== userId) throw flowNotValid('The link to your account was just removed.')
       })
       // Absolute, so that no path can be read as another host.
-      return { grant, location: new URL(returnTo, publicUrl).href }
+      return { signIn, location: new URL(returnTo, publicUrl).href }
     },
 
     async identitiesOf(userId: string): Promise<LinkedIdentity[]> {
@@ -89,7 +90,10 @@ export function createProvidersService(dependencies: Dependencies) {
           throw lastWayIn('Set a password first: ask for a link with “forgot password”.')
         }
         await store.deleteIdentity(tx, identityId)
-        await identityLog(tx, device, 'identity.unlinked', identity)
+        const { providerId } = identity
+        const payload = { userId, providerId }
+        await append(tx, { organizationId: NO_ORGANIZATION, kind: IDENTITY_UNLINKED, payload })
+        await signInLog(tx, userId, device, { action: 'identity.unlinked', identityId, before: { providerId } })
       })
     },
   }

@@ -131,8 +131,13 @@ export function createSessionsService({ postgres, tokens, csrf, signInLog }: Dep
     forget,
     endWithin,
 
-    /** Begins a session on a device, in one transaction with what the caller has to do or to check before. */
-    async start(userId: string, device: Device, before: (tx: SystemTx) => Promise<void>): Promise<Grant> {
+    /** Begins a session on a device, in one transaction with what the caller has to do or to check before, and to tell last. */
+    async start(
+      userId: string,
+      device: Device,
+      before: (tx: SystemTx) => Promise<void>,
+      told?: (tx: SystemTx) => Promise<void>,
+    ): Promise<Grant> {
       const { ip, userAgent } = device
       const session = { id: newId('ses'), userId, expiresAt: new Date(Date.now() + LIFETIME_MS) }
       const refreshToken = newRefreshToken()
@@ -146,6 +151,7 @@ export function createSessionsService({ postgres, tokens, csrf, signInLog }: Dep
           await append(tx, { organizationId: NO_ORGANIZATION, kind: NEW_DEVICE, payload })
         }
         await signInLog(tx, userId, device, { action: 'session.started', sessionId: session.id })
+        await told?.(tx)
       })
       return grant(session, refreshToken)
     },

@@ -11,10 +11,11 @@ export type FreezingService = ReturnType<typeof createFreezingService>
 /**
  * Stops an organization and lets it go on. Its keys are refused within a second normally, five at the most, in every process; its
  * members from their next request. What they sent before stays, is stored and counted. The organization reads of it in its own log.
+ * Only the system role may write it, so that no way through an organization's own transactions leads out of the cold.
  */
 export function createFreezingService({ postgres }: { postgres: Postgres }) {
   const change = (organizationId: string, reason: string | null, by: Acting): Promise<void> =>
-    postgres.withTenant(organizationId, async (tx) => {
+    postgres.withSystem(async (tx) => {
       const organization = await lockFreeze(tx, organizationId)
       if (!organization) throw noSuchOrganization()
       const isFrozen = reason !== null

@@ -1,9 +1,9 @@
 import { eq } from 'drizzle-orm'
-import type { TenantTx } from '../../../infra/postgres.ts'
+import type { SystemTx } from '../../../infra/postgres.ts'
 import { organizations } from '../tables.ts'
 
-/** The organization of the transaction as it is until the end of it, unless that changes it. */
-export async function lockFreeze(tx: TenantTx, id: string) {
+/** An organization as it is until the end of the transaction, unless that changes it. */
+export async function lockFreeze(tx: SystemTx, id: string) {
   const [organization] = await tx
     .select({ frozenAt: organizations.frozenAt, frozenReason: organizations.frozenReason })
     .from(organizations)
@@ -13,7 +13,7 @@ export async function lockFreeze(tx: TenantTx, id: string) {
 }
 
 export async function writeFreeze(
-  tx: TenantTx,
+  tx: SystemTx,
   id: string,
   freeze: { frozenAt: Date | null; frozenReason: string | null },
 ): Promise<void> {

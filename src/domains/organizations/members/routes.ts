@@ -72,7 +72,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox<{ members: MembersService }
   app.post(
     '/v1/organizations/:organizationId/leave',
     {
-      config: { access: 'organizations:read', whileFrozen: true },
+      config: { access: 'organizations:read', whileFrozen: true, withoutSecondFactor: true },
       schema: {
         operationId: 'leaveOrganization',
         summary: 'Leave an organization',

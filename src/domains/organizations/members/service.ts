@@ -13,6 +13,8 @@ import { builtIn, type HeldRole, heldRole, isBuiltIn, mayDo, nameOf, ROLES } fro
 import type { Member } from '../schemas.ts'
 import { countOwners, deleteMembership, findMember, listMembers, type MemberRow, updateRole } from './store.ts'
 
+export { listOwnerIds } from './store.ts'
+
 export type MembersService = ReturnType<typeof createMembersService>
 
 /** Who belongs to an organization and as what. There is always an owner. */

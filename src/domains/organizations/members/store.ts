@@ -47,3 +47,13 @@ export async function updateRole(
 export async function deleteMembership(tx: TenantTx, userId: string): Promise<void> {
   await tx.delete(memberships).where(eq(memberships.userId, userId))
 }
+
+/** The people who own the organization of the transaction, in the order in which they came. */
+export async function listOwnerIds(tx: TenantTx): Promise<string[]> {
+  const owners = await tx
+    .select({ userId: memberships.userId })
+    .from(memberships)
+    .where(eq(memberships.role, 'owner'))
+    .orderBy(asc(memberships.id))
+  return owners.map(({ userId }) => userId)
+}

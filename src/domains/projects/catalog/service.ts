@@ -1,8 +1,7 @@
 import type { OrganizationScope } from '../../../http/access.ts'
 import { newId } from '../../../ids.ts'
 import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
-import { readOrigins } from '../origins.ts'
-import { toProject } from '../project.ts'
+import { readSettings, toProject } from '../project.ts'
 import type { NewProject, Project } from '../schemas.ts'
 import { countProjects, insertProject, listProjects } from '../store.ts'
 
@@ -18,8 +17,7 @@ interface Dependencies {
 export function createCatalogService({ postgres, roomFor }: Dependencies) {
   return {
     async createProject({ organizationId }: OrganizationScope, input: NewProject): Promise<Project> {
-      const origins = input.allowedOrigins && { allowedOrigins: readOrigins(input.allowedOrigins) }
-      const project = { ...input, ...origins, id: newId('prj'), organizationId }
+      const project = { ...readSettings(input), id: newId('prj'), organizationId }
       const takeRoom = await roomFor(organizationId)
       const row = await postgres.withTenant(organizationId, async (tx) => {
         await takeRoom(tx, () => countProjects(tx))

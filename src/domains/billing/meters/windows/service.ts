@@ -1,5 +1,5 @@
 import type { ClickHouse, ProjectScope } from '../../../../infra/clickhouse.ts'
-import type { Postgres } from '../../../../infra/postgres.ts'
+import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
 import type { HourOfProject } from '../../../events/index.ts'
 import { measureOf } from '../measure.ts'
 import { createMeasuring, type MeasuredPart } from '../measuring.ts'
@@ -11,6 +11,8 @@ interface WindowsDependencies {
   clickhouse: Pick<ClickHouse, 'queryOrganization'>
   /** The days of an organization on which its projects have events. */
   usageDays: (organizationId: string, fromMs: number, toMs: number) => Promise<DayOfProject[]>
+  /** From when on each project of the transaction's organization has all of its events, for those that erase old ones. */
+  keptFromMs: (tx: TenantTx) => Promise<Map<string, number>>
   clock?: () => Date
 }
 
@@ -34,7 +36,8 @@ export type MeterWindows = ReturnType<typeof createMeterWindows>
  * until its meters are counted, too. Each is the measure of an hour of a project by the newest version, set anew and never added to.
  * In a period with a cut-off it is what was received until then and stays so: what came later is for the invoices that follow.
  */
-export function createMeterWindows({ postgres, clickhouse, usageDays, clock = () => new Date() }: WindowsDependencies) {
+export function createMeterWindows(dependencies: WindowsDependencies) {
+  const { postgres, clickhouse, usageDays, keptFromMs, clock = () => new Date() } = dependencies
   const measuring = createMeasuring({ clickhouse })
 
   return {
@@ -61,7 +64,11 @@ export function createMeterWindows({ postgres, clickhouse, usageDays, clock = ()
                 ...hour,
               })
           }
-          await postgres.withTenant(organizationId, (tx) => store.writeWindows(tx, rows))
+          await postgres.withTenant(organizationId, async (tx) => {
+            // Read after the events were: what is erased was written down before, and what was counted of it stays.
+            const fromMs = (await keptFromMs(tx)).get(projectId) ?? 0
+            if (dayMs >= fromMs) await store.writeWindows(tx, rows)
+          })
         }
       }
     },

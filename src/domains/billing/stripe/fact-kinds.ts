@@ -1,0 +1,8 @@
+/** What Stripe tells, as the outbox calls it. */
+
+/** What is stored of an organization's subscriptions at Stripe has changed; the payload is empty. */
+export const PROVIDER_CHANGED = 'billing.provider_changed'
+/** Stripe has collected an invoice; the payload is `{ stripeInvoiceId }`. */
+export const STRIPE_INVOICE_PAID = 'billing.stripe_invoice_paid'
+/** Stripe could not collect an invoice; the payload is `{ stripeInvoiceId }`. */
+export const PAYMENT_FAILED = 'billing.payment_failed'
