@@ -31,14 +31,14 @@ import { naiveInvoices } from '../helpers/naive-billing.ts'
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const ON_THE_WAY_MS = 300_000
-const tenants = Number(process.env.TEST_SIMULATION_TENANTS ?? 8)
-const days = Number(process.env.TEST_SIMULATION_DAYS ?? 70)
+const tenants = Number(process.env.TEST_SIMULATION_TENANTS ?? 6)
+const days = Number(process.env.TEST_SIMULATION_DAYS ?? 66)
 /** How far the clock moves between two times at which work is done. */
 const stepMs = Number(process.env.TEST_SIMULATION_STEP_HOURS ?? 48) * HOUR_MS
 const seed = process.env.TEST_SIMULATION_SEED ?? '1'
 let kills = Number(process.env.TEST_SIMULATION_KILLS ?? 0)
 
-if (tenants > 8) t.setTimeout(0)
+if (tenants > 6) t.setTimeout(0)
 const random = createRandom(`billing ${seed}`)
 // One window has the end of February and clocks that go forward, the other clocks that go back.
 const startMs = Number(seed) % 2 === 0 ? Date.UTC(2026, 0, 14) : Date.UTC(2026, 7, 14)

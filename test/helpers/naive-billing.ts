@@ -88,12 +88,10 @@ function ofPeriods(ledger: Ledger, { periods, charges, currency }: Course, copie
   })
 }
 
-const lineOfCharge = ({ kind, amount, fromMs, toMs }: Charge): NaiveLine => ({
-  kind,
-  meterKey: null,
-  fromMs,
+const lineOfCharge = ({ kind, amount, atMs, toMs }: Charge): NaiveLine => ({
+  ...{ kind, meterKey: null, quantity: null },
+  fromMs: atMs,
   toMs,
-  quantity: null,
   amount,
 })
 
