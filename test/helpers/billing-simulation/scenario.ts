@@ -52,7 +52,9 @@ export function makeScenario(n: number, random: Random, setting: Setting, agreed
   const timeZone = timeZoneOf(n)
   const openAtMs = openingOf(n, random, setting)
   const done: Done[] = [{ atMs: openAtMs, act: { kind: 'open' } }]
-  const keys = n % 8 === 7 ? ['euro', 'euro', 'free', 'basic'] : ['pro', 'pro', 'basic', 'yearly', 'free', 'enterprise']
+  const keys = isEuropean(n)
+    ? ['euro', 'euro', 'free', 'basic']
+    : ['pro', 'pro', 'basic', 'yearly', 'free', 'enterprise']
   const planAt = (key: string, atMs: number) => (key === 'enterprise' ? agreed : setting.planAt(key, atMs))
   const add = (atMs: number, act: Act) => done.push({ atMs, act })
   add(openAtMs + 1000, { kind: 'tax', basisPoints: TAXES[n % TAXES.length] ?? 0n })
@@ -60,6 +62,8 @@ export function makeScenario(n: number, random: Random, setting: Setting, agreed
     const key = random.chance(0.7) ? (keys[n % keys.length] ?? 'pro') : random.pick(keys)
     const firstMs = openAtMs + random.pick([2000, 30 * 60_000, random.below(12 * DAY_MS)])
     add(firstMs, { kind: 'changePlan', plan: planAt(key, firstMs) })
+    // What came late for a plan that was left is billed on a free one.
+    if (isEuropean(n)) add(firstMs + DAY_MS, { kind: 'changePlan', plan: planAt('free', firstMs) })
   }
   for (let atMs = openAtMs; ; ) {
     atMs += HOUR_MS + random.below(16 * DAY_MS)
@@ -78,6 +82,9 @@ export function makeScenario(n: number, random: Random, setting: Setting, agreed
   if (n % 7 === 0) add(openAtMs + 30 * DAY_MS, { kind: 'tax', basisPoints: random.pick(TAXES) })
   return { timeZone, openAtMs, done: withBoundaries(n, inOrder(done), timeZone, setting) }
 }
+
+/** Billed in another currency than the others. */
+const isEuropean = (n: number) => n % 8 === 5
 
 /** At any hour, and half of them on one of the last days of a month. */
 function openingOf(n: number, random: Random, { startMs }: Setting): number {
