@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { buildInvoice, type InvoiceInput, isEmpty } from '../../src/domains/billing/invoices/build.ts'
 import { canonicalText } from '../../src/domains/billing/invoices/canonical.ts'
+import { periodInput } from '../../src/domains/billing/invoices/compose.ts'
 import { InvoiceDocument } from '../../src/domains/billing/invoices/document.ts'
 import { readTree } from '../helpers/imports.ts'
 import { anInput, charge, late, measured, PRICE, period, usage } from '../helpers/invoice-input.ts'
@@ -166,4 +167,15 @@ t.test('no amount and no quantity of billing is a number, and nothing there is a
     'const rate = 0.19',
   ])
     t.equal(moneyTypeFaults('a.ts', source).length, 1, source)
+})
+
+t.test('what comes late for a plan that was left is billed in what the organization is billed in', async (t) => {
+  const { seller, buyer } = anInput({})
+  const facts = { buyer, taxBasisPoints: 0n, charges: [], coupons: [], credit: 0n }
+  const measurement = { cutOff: new Date('2026-02-02'), previousCutOff: new Date('2026-01-02') }
+  const measurements = { period: period(2), usages: [], late: [late(10n, 200n)] }
+  const given = { seller, subscriptionId: 'sub_1', measurements, measurement }
+  const currencyOf = (currency: string | null) => periodInput({ ...given, facts: { ...facts, currency } }).currency
+  t.equal(currencyOf('EUR'), 'EUR', 'not in that of the free plan')
+  t.equal(currencyOf(null), 'USD')
 })

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { redeemedCoupons } from '../../src/domains/billing/coupons/tables.ts'
+import { createChangesService } from '../../src/domains/billing/index.ts'
 import type { Acting } from '../../src/http/acting.ts'
 import { newId } from '../../src/ids.ts'
 import { armFailpoints } from '../../src/infra/failpoints.ts'
@@ -99,6 +100,20 @@ t.test('credit lowers what is to be paid, never below nothing, and what is left 
   t.same(await verified(beta), SAME)
   t.match(await newest(alpha), { creditApplied: 0n }, 'it is of one organization')
 })
+
+t.test(
+  'credit is in what the organization is billed in, and decides it where nothing has cost anything yet',
+  async (t) => {
+    const { organizationId } = await world.tenant('free')
+    const give = (currency: string) =>
+      invoices.addCredit({ organizationId, amount: 1n, currency, reason: 'hello' }, operator)
+    await give('EUR')
+    await t.rejects(give('USD'), { code: 'billing.credit_invalid' })
+    await catalog.offerPlan('flat', true)
+    const changes = createChangesService({ subscriptions: world.subscriptions, catalog })
+    await t.rejects(changes.changePlan(organizationId, 'flat', operator), { code: 'billing.currency_differs' })
+  },
+)
 
 t.test('a void invoice gives the credit back that it used, and is the end of it', async (t) => {
   await invoices.void(await which(beta), 'wrong address', operator)

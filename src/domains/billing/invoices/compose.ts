@@ -8,6 +8,8 @@ import { type Measurement, type Measurements, type StoredCharge, toCharge } from
 export interface Facts {
   buyer: Buyer
   taxBasisPoints: bigint
+  /** Of everything that the organization is billed; null as long as nothing has cost anything. */
+  currency: string | null
   charges: readonly (StoredCharge & { subscriptionId: string; currency: string; createdAt: Date })[]
   coupons: readonly { id: string; code: string; coupon: CouponTerms; currency: string | null; period: bigint }[]
   credit: bigint
@@ -25,17 +27,19 @@ interface OfPeriod {
 export function periodInput({ seller, subscriptionId, facts, measurements, measurement }: OfPeriod): InvoiceInput {
   const { period, usages, late } = measurements
   const { cutOff, previousCutOff } = measurement
+  // What comes late can be on the invoice of a period on a free plan, whose terms name a currency that nobody chose.
+  const currency = facts.currency ?? period.plan.currency
   return {
     ...common(facts, seller),
     reason: 'period',
-    currency: period.plan.currency,
+    currency,
     subscriptionId,
     period,
     cutOff,
     previousCutOff,
     usages,
     late,
-    coupons: couponsIn(facts, period.plan.currency),
+    coupons: couponsIn(facts, currency),
   }
 }
 

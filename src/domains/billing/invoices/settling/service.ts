@@ -166,12 +166,15 @@ export function createSettlingService({ postgres, creditNotePrefix, clock }: Dep
     ): Promise<store.CreditEntryRow> =>
       postgres.withSystem(async (tx) => {
         await sources.lockAccount(tx, organizationId)
-        if (!(await sources.findAccount(tx, organizationId))) throw creditInvalid('There is no such organization.')
+        const account = await sources.findAccount(tx, organizationId)
+        if (!account) throw creditInvalid('There is no such organization.')
+        if (account.currency !== null && account.currency !== currency)
+          throw creditInvalid(`The organization is billed in ${account.currency}.`)
         const last = await store.lastEntry(tx, organizationId)
         if (amount === 0n || (last?.balance ?? 0n) + amount < 0n)
           throw creditInvalid(`The credit of the organization is ${last?.balance ?? 0n}, and never below nothing.`)
-        if (last && last.currency !== currency)
-          throw creditInvalid(`The credit of the organization is in ${last.currency}.`)
+        // Credit that nothing could be paid with is none, so it decides what the organization will be billed in.
+        if (account.currency === null) await sources.writeCurrency(tx, organizationId, currency)
         const entry = await store.addEntry(tx, {
           organizationId,
           id: newId('crd', clock().getTime()),

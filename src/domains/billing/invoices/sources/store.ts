@@ -35,7 +35,13 @@ export async function readBuyer(tx: Tx, organizationId: string) {
       email: account?.email ?? null,
     },
     taxBasisPoints: BigInt(account?.taxBasisPoints ?? 0),
+    currency: account?.currency ?? null,
   }
+}
+
+/** Settles in which currency an organization is billed, of which nothing is known yet. */
+export async function writeCurrency(tx: Tx, organizationId: string, currency: string): Promise<void> {
+  await tx.update(billingAccounts).set({ currency }).where(eq(billingAccounts.organizationId, organizationId))
 }
 
 /** The addresses of an organization's owners. */

@@ -47,6 +47,7 @@ export function createVerifyingService({ postgres, meters, plans }: Dependencies
     const facts = {
       buyer: document.buyer,
       taxBasisPoints: BigInt(document.taxBasisPoints),
+      currency: document.currency,
       charges,
       coupons,
       credit: creditBefore(row, await store.listEntries(tx, organizationId)),
