@@ -18,8 +18,8 @@ export const DAY_MS = 24 * HOUR_MS
 export const SELLER = { name: 'Meterhouse GmbH', address: ['1 Main Street', '10115 Berlin'], taxId: 'DE123456789' }
 
 /** Billing on real stores with a clock that a test moves. Everything that was sent counts as stored at once. */
-export async function startBillingWorld(t: Test, start: string) {
-  const { config, environment } = await startTestServices(t)
+export async function startBillingWorld(t: Test, start: string, overrides: Record<string, string> = {}) {
+  const { config, environment } = await startTestServices(t, overrides)
   const postgres = createPostgres(config.postgres)
   const clickhouse = createClickHouse(config.clickhouse)
   t.teardown(async () => {
@@ -44,6 +44,7 @@ export async function startBillingWorld(t: Test, start: string) {
     storedThrough: async () => now,
   }
   return {
+    config,
     environment,
     postgres,
     clickhouse,
