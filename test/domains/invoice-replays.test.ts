@@ -21,8 +21,12 @@ t.test('what is replayed after a cut-off is on the next invoice, and the closed 
   await catalog.createPlanVersion({ planKey: 'metered', baseVersion: 0, terms }, newId('usr'))
   const [alpha, beta] = [await world.tenant('metered'), await world.tenant('metered')]
   const last = async ({ organizationId }: { organizationId: string }) => {
-    const id = (await invoices.list(organizationId, { limit: 1 })).data[0]?.id ?? ''
-    return invoices.read(organizationId, id)
+    const { data } = await invoices.list(organizationId, { limit: 50 })
+    const rows = await Promise.all(data.map(({ id }) => invoices.read(organizationId, id)))
+    const ofPeriods = rows.filter(({ row }) => row.reason === 'period').toSorted((a, b) => +a.row.cutOff - +b.row.cutOff)
+    const [found] = ofPeriods.slice(-1)
+    if (!found) throw new Error('there is no invoice of a period')
+    return found
   }
   const receivedAtMs = dayFromNow(-40).getTime()
   const kept = [
