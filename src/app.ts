@@ -13,6 +13,7 @@ import billing, {
   createSubscriptionsService,
   type Invoices,
   invoiceJobs,
+  type LimitsService,
   type MetersService,
   meterJobs,
   openInvoices,
@@ -135,6 +136,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const catalog = createCatalogService(app)
   const enricher = openEnricher(app, { warms: config.roles.includes('api') })
   const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
+  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const meters = createMetersService(app)
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const invoices = openInvoices({
@@ -153,6 +155,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   const projectsService = createProjectsService({
     postgres: app.postgres,
     organizations: organizationsService,
+    retentionOf: limits.retentionOf,
     noteUse: openKeyUses(app).note,
   })
   const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
@@ -164,7 +167,8 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
       usageDays: createUsageDays(app),
       keptFromMs,
     })
-    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount })
+    const planKeepsDays = async (id: string) => (await limits.retentionOf(id)).maxDays
+    await app.register(usageJobsPlugin, { config, recountMeters: windows.recount, planKeepsDays })
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
@@ -179,13 +183,14 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }
-  const services = { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
+  const services = { catalog, limits, subscriptions, meters, invoices, enricher, organizationsService, projectsService }
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
 
 interface Services {
   catalog: CatalogService
+  limits: LimitsService
   subscriptions: SubscriptionsService
   meters: MetersService
   invoices: Invoices
@@ -199,9 +204,8 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  { catalog, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
+  { catalog, limits, subscriptions, meters, invoices, enricher, organizationsService, projectsService }: Services,
 ): Promise<void> {
-  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
   const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
   const people = openIdentity(app, { organizations: organizationsService, config })
   const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
@@ -252,7 +256,8 @@ async function registerApi(
       roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
+    const { roomForProject, retentionOf } = limits
+    await scope.register(projects, { projects: projectsService, roomForProject, retentionOf })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

@@ -51,7 +51,15 @@ t.test('what was done is there with who did it, from where, before and after, an
   t.equal((await app.inject(authorized(as(alpha), plan))).statusCode, 200)
   const page = await log(alpha)
   const target = { kind: 'api_key', id }
-  const facts = { name: 'reports \ufffd', kind: 'api', hint, scopes: ['query:read'], expiresAt: null }
+  const facts = {
+    name: 'reports \ufffd',
+    kind: 'api',
+    hint,
+    scopes: ['query:read'],
+    expiresAt: null,
+    allowedIps: [],
+    requestsPerMinute: null,
+  }
   t.match(page.data, [
     { action: 'tracking_plan.published', before: { mode: 'observe' }, after: { mode: 'warn', version: 1 } },
     { action: 'project.changed', before: { name: 'Test' }, after: { name: '=Renamed' } },
@@ -118,6 +126,37 @@ t.test('fifty acts at once make one unbroken chain, in each of two organizations
     const times = data.map((entry: { at: string }) => entry.at)
     t.same(times, times.toSorted().toReversed(), 'in the order of time')
   }
+})
+
+t.test('who makes, renames or sets up a project is written down, with what it was and what it is', async (t) => {
+  const [alpha, beta] = await createTwoTenants(app)
+  const url = `/v1/organizations/${alpha.organizationId}/projects`
+  const payload = { name: 'Shop', retentionDays: 30 }
+  const made = await app.inject(authorized(as(alpha), { method: 'POST', url, payload }))
+  t.equal(made.statusCode, 201, made.body)
+  const shop = { ...alpha, projectId: made.json().id }
+  await rename(shop, 'Store')
+  const change = { method: 'PATCH', url: urlOf(shop), payload: { retentionDays: 60, ipPolicy: 'drop' } } as const
+  t.equal((await app.inject(authorized(as(alpha), change))).statusCode, 200)
+  const target = { kind: 'project', id: shop.projectId }
+  const settings = { name: 'Shop', timeZone: 'UTC', allowedOrigins: [], ipPolicy: 'truncate', retentionDays: 30 }
+  const by = { kind: 'user', id: alpha.userId }
+  const { data: entries } = await log(shop)
+  const common = { actor: by, projectId: shop.projectId, target }
+  t.equal(entries.length, 3)
+  t.match(entries, [
+    {
+      ...common,
+      action: 'project.changed',
+      before: { retentionDays: 30, ipPolicy: 'truncate' },
+      after: { retentionDays: 60, ipPolicy: 'drop' },
+    },
+    { ...common, action: 'project.changed', before: { name: 'Shop' }, after: { name: 'Store' } },
+    { ...common, action: 'project.made', before: null, after: settings },
+  ])
+  t.same(await actions(beta), [])
+  t.equal((await app.inject(authorized(as(beta), { method: 'POST', url, payload }))).statusCode, 404)
+  t.equal((await actions(shop)).length, 3, 'what is refused is not written down')
 })
 
 t.test('an act that fails leaves no entry, and one that cannot be written down is not done', async (t) => {

@@ -23,7 +23,9 @@ t.test('what is replayed after a cut-off is on the next invoice, and the closed 
   const last = async ({ organizationId }: { organizationId: string }) => {
     const { data } = await invoices.list(organizationId, { limit: 50 })
     const rows = await Promise.all(data.map(({ id }) => invoices.read(organizationId, id)))
-    const ofPeriods = rows.filter(({ row }) => row.reason === 'period').toSorted((a, b) => +a.row.cutOff - +b.row.cutOff)
+    const ofPeriods = rows
+      .filter(({ row }) => row.reason === 'period')
+      .toSorted((a, b) => +a.row.cutOff - +b.row.cutOff)
     const [found] = ofPeriods.slice(-1)
     if (!found) throw new Error('there is no invoice of a period')
     return found

@@ -16,7 +16,8 @@ const DAY_MS = 24 * HOUR_MS
 // Without the role jobs: the tests take its steps themselves.
 const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE_SHARDS: '1' })
 const { ingestRedis: redis, clickhouse, postgres, metrics } = app
-const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, recountMeters: async () => {} }
+const others = { recountMeters: async () => {}, planKeepsDays: async () => null }
+const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, ...others }
 const usage = createUsageService(dependencies)
 const today = Math.floor(Date.now() / DAY_MS) * DAY_MS
 

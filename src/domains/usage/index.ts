@@ -21,13 +21,14 @@ const usagePlugin: FastifyPluginAsync<UsageOptions> = async (app, { config, comp
 }
 export default usagePlugin
 
-type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters'>
+type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters' | 'planKeepsDays'>
 
 /** What keeps the accounts: the counting of usage windows and their reconciliation. */
-export const usageJobsPlugin: FastifyPluginAsync<UsageJobsOptions> = async (app, { config, recountMeters }) => {
+export const usageJobsPlugin: FastifyPluginAsync<UsageJobsOptions> = async (app, options) => {
+  const { config, recountMeters, planKeepsDays } = options
   const { ingestRedis: redis, clickhouse, postgres, metrics, log } = app
   const { shards } = config.ingest
-  const usage = createUsageService({ redis, shards, clickhouse, postgres, metrics, recountMeters })
+  const usage = createUsageService({ redis, shards, clickhouse, postgres, metrics, recountMeters, planKeepsDays })
   const jobs = createUsageJobs({ usage, redis, shards, metrics, log })
   app.addHook('onReady', async () => jobs.start())
   app.addHook('preClose', () => jobs.stop())
