@@ -143,6 +143,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     postgres: app.postgres,
     meters,
     plans: catalog,
+    keptFromMs,
     storedThrough: (organizationId) => completeThrough({ organizationId }),
     clock: () => new Date(),
     ...config.invoices,
