@@ -9,6 +9,7 @@ import {
   createVerifyingService,
   openReconciliation,
 } from '../src/domains/billing/index.ts'
+import { keptFromMs } from '../src/domains/projects/index.ts'
 import { createClickHouse } from '../src/infra/clickhouse.ts'
 import { createPostgres } from '../src/infra/postgres.ts'
 import { createRedis } from '../src/infra/redis.ts'
@@ -34,6 +35,7 @@ try {
       shards: config.ingest.shards,
       invoices: createVerifyingService({
         postgres,
+        keptFromMs,
         plans: createCatalogService({ postgres }),
         meters: createMetersService({ postgres, clickhouse }),
       }),

@@ -4,30 +4,14 @@ import type { Config } from './config.ts'
 import admin from './domains/admin/index.ts'
 import audit from './domains/audit/index.ts'
 import billing, {
-  type Alerts,
   alertJobs,
-  type CatalogService,
-  createCatalogService,
   createChangesService,
-  createLimitsService,
-  createMetersService,
-  createMeterWindows,
-  createProofSigner,
-  createProofsService,
-  createSubscriptionsService,
-  type Invoices,
   invoiceJobs,
-  type MetersService,
   meterJobs,
-  openAlerts,
-  openInvoices,
-  openQuotas,
   openStripe,
-  type ProofsService,
   proofJobs,
   quotaJobs,
   reconciliationJobs,
-  type SubscriptionsService,
   stripeFollowing,
   stripeJobs,
   stripeWebhook,
@@ -35,11 +19,8 @@ import billing, {
 } from './domains/billing/index.ts'
 import events, {
   createKnownQuotas,
-  createProgress,
-  type Enricher,
   eraseEvents,
   type Outcomes,
-  openEnricher,
   openOutcomes,
   openPressure,
   openReplayDoor,
@@ -48,29 +29,19 @@ import events, {
   receiptsPlugin,
   sinkPlugin,
 } from './domains/events/index.ts'
-import identity, { createEnrolledCheck, identityJobs, openIdentity } from './domains/identity/index.ts'
+import identity, { identityJobs, openIdentity } from './domains/identity/index.ts'
 import insights from './domains/insights/index.ts'
 import live from './domains/live/index.ts'
 import organizations, {
   createFreezingService,
-  createOrganizationsService,
   FREEZE_CHANGED,
   KEYS_SWITCHED,
-  type OrganizationsService,
   organizationJobs,
 } from './domains/organizations/index.ts'
-import projects, {
-  createProjectsService,
-  KEY_CHANGED,
-  KEY_REVOKED,
-  keptFromMs,
-  openKeyUses,
-  PROJECT_CHANGED,
-  type ProjectsService,
-} from './domains/projects/index.ts'
+import projects, { KEY_CHANGED, KEY_REVOKED, PROJECT_CHANGED } from './domains/projects/index.ts'
 import quarantine from './domains/quarantine/index.ts'
 import trackingPlans, { openTrackingPlans } from './domains/tracking-plans/index.ts'
-import usage, { createUsageDays, createUsageHours, usageJobsPlugin } from './domains/usage/index.ts'
+import usage, { usageJobsPlugin } from './domains/usage/index.ts'
 import { guardScope } from './http/access.ts'
 import { createFailureLimit } from './http/failed-authentications.ts'
 import health from './http/health.ts'
@@ -87,6 +58,7 @@ import metrics from './infra/metrics.ts'
 import postgres from './infra/postgres.ts'
 import redis from './infra/redis.ts'
 import siblings from './infra/siblings.ts'
+import { openServices, type Services } from './services.ts'
 
 const WEBSOCKET_OPTIONS = {
   maxPayload: 16 * 1024,
@@ -140,102 +112,39 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   })
 
   const outcomes = openOutcomes(app, config)
-  const catalog = createCatalogService(app)
-  const enricher = openEnricher(app, { warms: config.roles.includes('api') })
-  const subscriptions = createSubscriptionsService({ postgres: app.postgres, catalog, ...config.billing })
-  const meters = createMetersService(app)
-  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
-  const invoices = openInvoices({
-    postgres: app.postgres,
-    meters,
-    plans: catalog,
-    storedThrough: (organizationId) => completeThrough({ organizationId }),
-    clock: () => new Date(),
-    ...config.invoices,
-  })
-  const proofs = createProofsService({
-    postgres: app.postgres,
-    meters,
-    signer: createProofSigner({
-      ...config.proofs,
-      secret: config.http.jwtSecret,
-      previousSecrets: config.http.jwtPreviousSecrets,
-    }),
-    storedThrough: (organizationId) => completeThrough({ organizationId }),
-  })
-  const organizationsService = createOrganizationsService({
-    postgres: app.postgres,
-    hasSecondFactor: createEnrolledCheck(app),
-    beginBilling: subscriptions.begin,
-  })
-  const projectsService = createProjectsService({
-    postgres: app.postgres,
-    organizations: organizationsService,
-    noteUse: openKeyUses(app).note,
-  })
-  const quotas = openQuotas(app, { config, known: knownQuotas, policyOf: subscriptions.quotaPolicyOf })
-  const usageDays = createUsageDays(app)
-  const windows = createMeterWindows({ postgres: app.postgres, clickhouse: app.clickhouse, usageDays, keptFromMs })
-  const alerts = openAlerts({
-    postgres: app.postgres,
-    redis: app.ingestRedis,
-    shards: config.ingest.shards,
-    subscriptions,
-    meters,
-    invoices,
-    eventHours: createUsageHours(app),
-    windows: windows.list,
-    clock: () => new Date(),
-  })
+  const services = openServices(app, config, knownQuotas)
   if (config.roles.includes('sink')) await app.register(sinkPlugin, { config, pressure, outcomes })
-  if (config.roles.includes('jobs')) {
-    await app.register(usageJobsPlugin, {
-      config,
-      recountMeters: windows.recount,
-      onCounted: alerts.touched.mark,
-    })
-    await app.register(alertJobs, alerts)
-    await app.register(meterJobs, { windows, shards: config.ingest.shards })
-    await app.register(identityJobs, { config })
-    await app.register(subscriptionJobs, { subscriptions })
-    await app.register(invoiceJobs, { config, invoices })
-    // Held events were held against the tracking plan when they came.
-    const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
-    const door = openReplayDoor(app, config, rules)
-    await app.register(quotaJobs, { config, service: quotas, door })
-    await app.register(proofJobs, { proofs })
-    await app.register(reconciliationJobs, { shards: config.ingest.shards, invoices })
-    if (config.stripe) {
-      await app.register(stripeJobs, { account: config.stripe })
-      await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
-    }
-    await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
-  }
-  const services = {
-    catalog,
-    subscriptions,
-    meters,
-    invoices,
-    alerts,
-    proofs,
-    enricher,
-    organizationsService,
-    projectsService,
-  }
+  if (config.roles.includes('jobs')) await registerJobs(app, config, services)
   if (config.roles.includes('api')) await registerApi(app, config, pressure, outcomes, services)
   return app
 }
 
-interface Services {
-  catalog: CatalogService
-  subscriptions: SubscriptionsService
-  meters: MetersService
-  invoices: Invoices
-  alerts: Alerts
-  proofs: ProofsService
-  enricher: Enricher
-  organizationsService: OrganizationsService
-  projectsService: ProjectsService
+/** The loops of the role `jobs`: each takes turns with those of other processes. */
+async function registerJobs(app: FastifyInstance, config: Config, services: Services): Promise<void> {
+  const { catalog, limits, subscriptions, windows, invoices, alerts, proofs, quotas, enricher, projectsService } =
+    services
+  await app.register(usageJobsPlugin, {
+    config,
+    recountMeters: windows.recount,
+    onCounted: alerts.touched.mark,
+    planKeepsDays: async (id) => (await limits.retentionOf(id)).maxDays,
+  })
+  await app.register(alertJobs, alerts)
+  await app.register(meterJobs, { windows, shards: config.ingest.shards })
+  await app.register(identityJobs, { config })
+  await app.register(subscriptionJobs, { subscriptions })
+  await app.register(invoiceJobs, { config, invoices })
+  // Held events were held against the tracking plan when they came.
+  const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
+  const door = openReplayDoor(app, config, rules)
+  await app.register(quotaJobs, { config, service: quotas, door })
+  await app.register(proofJobs, { proofs })
+  await app.register(reconciliationJobs, { shards: config.ingest.shards, invoices })
+  if (config.stripe) {
+    await app.register(stripeJobs, { account: config.stripe })
+    await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+  }
+  await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
 }
 
 async function registerApi(
@@ -243,22 +152,12 @@ async function registerApi(
   config: Config,
   pressure: Pressure,
   outcomes: Outcomes,
-  {
-    catalog,
-    subscriptions,
-    meters,
-    invoices,
-    alerts,
-    proofs,
-    enricher,
-    organizationsService,
-    projectsService,
-  }: Services,
+  services: Services,
 ): Promise<void> {
-  const limits = createLimitsService({ planOf: async (id) => (await subscriptions.current(id)).plan })
+  const { catalog, limits, subscriptions, meters, invoices, alerts, proofs, completeThrough, enricher } = services
+  const { organizationsService, projectsService } = services
   const stripe = config.stripe && openStripe(app, { account: config.stripe, catalog })
   const people = openIdentity(app, { organizations: organizationsService, config })
-  const completeThrough = createProgress({ redis: app.ingestRedis, shards: config.ingest.shards })
   const trackingPlansService = openTrackingPlans(app)
   const planOf = trackingPlansService.planOf
   app.facts.on(KEY_REVOKED, ({ payload }) => projectsService.forgetKey(String(payload.keyId)))
@@ -308,7 +207,8 @@ async function registerApi(
       roomForMember: limits.roomForMember,
       invitationTokenOf: people.mailTokens.tokenOf,
     })
-    await scope.register(projects, { projects: projectsService, roomForProject: limits.roomForProject })
+    const { roomForProject, retentionOf } = limits
+    await scope.register(projects, { projects: projectsService, roomForProject, retentionOf })
     await scope.register(insights, { completeThrough })
     await scope.register(trackingPlans, { trackingPlans: trackingPlansService })
     await scope.register(usage, { config, completeThrough })

@@ -18,7 +18,7 @@ const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE
 const { ingestRedis: redis, clickhouse, postgres, metrics } = app
 const meters = createMetersService(app)
 const windows = createMeterWindows({ postgres, clickhouse, usageDays: createUsageDays(app), keptFromMs })
-const dependencies = { redis, shards: 1, clickhouse, postgres, metrics }
+const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, planKeepsDays: async () => null }
 const yesterday = (Math.floor(Date.now() / DAY_MS) - 1) * DAY_MS
 
 const acting = ({ userId }: TestTenant) => ({

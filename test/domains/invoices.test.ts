@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { sql } from 'drizzle-orm'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { newId } from '../../src/ids.ts'
 import { startBillingWorld } from '../helpers/billing-world.ts'
@@ -29,7 +30,8 @@ const last = async (tenant: { organizationId: string }) => {
 const verifyAll = async (t: Test) => {
   for (const tenant of [alpha, beta])
     for (const { id, status } of await list(tenant))
-      if (status !== 'draft') t.same(await invoices.verify(tenant.organizationId, id), { same: true, differences: [] })
+      if (status !== 'draft')
+        t.same(await invoices.verify(tenant.organizationId, id), { same: true, evidence: 'kept', differences: [] })
 }
 
 t.test('a start is billed at once: the base price, and nothing for what was not used', async (t) => {
@@ -81,7 +83,7 @@ t.test(
     await world.send(alpha, 5, { at: '2026-02-20T12:00:00Z' })
     t.same(
       await invoices.verify(alpha.organizationId, before.row.id),
-      { same: true, differences: [] },
+      { same: true, evidence: 'kept', differences: [] },
       'it stays as it is',
     )
     await world.to('2026-03-02T00:06:00Z')
@@ -163,6 +165,7 @@ t.test('a verification finds what was changed in the events, and names the place
   )
   t.same(await invoices.verify(beta.organizationId, (await list(beta)).at(1)?.id ?? ''), {
     same: true,
+    evidence: 'kept',
     differences: [],
   })
   await t.rejects(invoices.verify(beta.organizationId, row.id), { code: 'billing.invoice_not_found' })
@@ -177,3 +180,41 @@ t.test('a verification finds what was changed in the events, and names the place
   )
   await t.rejects(script('--organization', 'x'), { code: 2 })
 })
+
+t.test(
+  'an invoice whose events are older than they are kept says that, and still shows what was altered',
+  async (t) => {
+    const { organizationId, projectId } = alpha
+    const [, changed] = await list(alpha)
+    const keep = (midnight: string) =>
+      postgres.withTenant(organizationId, (tx) =>
+        tx.execute(sql`update projects set events_kept_from = ${midnight} where id = ${projectId}`),
+      )
+    await keep('2026-01-01T00:00:00Z')
+    t.match(await invoices.verify(organizationId, changed?.id ?? ''), { same: false, evidence: 'kept' }, 'all is there')
+    await keep('2026-01-16T00:00:00Z')
+    t.same(await invoices.verify(organizationId, changed?.id ?? ''), {
+      same: false,
+      evidence: 'erased',
+      differences: [],
+    })
+    const later = (await list(alpha)).at(-1)?.id ?? ''
+    t.match(
+      await invoices.verify(organizationId, later),
+      { same: true, evidence: 'kept' },
+      'what is younger is not excused',
+    )
+    await t.resolves(script('--organization', beta.organizationId))
+    const { stdout } = await script('--organization', organizationId)
+    t.match(stdout, /2 invoices came to the same bytes, 0 to others\.\n2 cannot be computed again/)
+    const admin = new pg.Client({ connectionString: world.postgresAdminUrl })
+    await admin.connect()
+    // Past the trigger, as only whoever runs the database can.
+    await admin.query('set session_replication_role = replica')
+    await admin.query('update invoice_lines set amount = 0 where invoice_id = $1 and position = 2', [changed?.id])
+    await admin.end()
+    const { evidence, differences } = await invoices.verify(organizationId, changed?.id ?? '')
+    t.equal(evidence, 'erased')
+    t.match(differences, [{ path: '/rows/1' }])
+  },
+)

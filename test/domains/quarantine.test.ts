@@ -127,42 +127,51 @@ t.test('a dry run shows every repaired event and whether it passes, and changes 
   t.same(await storedEvents(app, alpha), [])
 })
 
-t.test('a replay takes in what passes with its own time and receipt, once however often it is asked for', async (t) => {
-  const [alpha, beta] = await createTwoTenants(app)
-  const receivedAtMs = Date.now() - 3 * 86_400_000
-  const kept = [
-    keptApart(order('r-1', { total: '12' }), { receivedAtMs }),
-    keptApart({ ...order('r-2', { total: '13' }), timestamp: '2026-05-06T07:08:09.010Z' }, { receivedAtMs }),
-    keptApart(order('r-3', { total: 'many' }), { receivedAtMs }),
-  ]
-  await quarantine(app, config, alpha, kept)
-  await quarantine(app, config, beta, kept)
-  const body = { filter: { reason: 'plan.violation' }, mapping: { cast: { '/properties/total': 'number' } } }
-  const answers = await Promise.all([1, 2, 3].map(() => post(alpha, '/replay', body)))
-  const sum = (name: string) => answers.reduce((total, answer) => total + answer[name], 0)
-  t.equal(sum('replayed'), 2, 'the door calls each event new once')
-  t.match(await post(alpha, '/replay', body), { matched: 1, failing: 1, replayed: 0, duplicates: 0 })
-  await eventually('the events', async () => (await storedEvents(app, alpha)).length === 2)
-  t.same(await storedEvents(app, alpha), [
-    { message_id: 'r-1', event: 'Order', timestampMs: receivedAtMs, receivedAtMs, properties: '{"total":12}' },
-    {
-      message_id: 'r-2',
-      event: 'Order',
-      timestampMs: Date.parse('2026-05-06T07:08:09.010Z'),
-      receivedAtMs,
-      properties: '{"total":13}',
-    },
-  ])
-  t.match(await get(alpha, '', { status: 'replayed' }), {
-    data: [
-      { messageId: 'r-2', changedBy: `key:${alpha.apiKeyId}`, payload: { properties: { total: '13' } } },
-      { messageId: 'r-1' },
-    ],
-  })
-  t.equal(await statusOf(alpha, 'r-3'), 'open')
-  t.same(await storedEvents(app, beta), [], 'nothing of the other tenant was touched')
-  t.equal((await get(beta, '', { status: 'open' })).data.length, 3)
-})
+t.test(
+  'a replay takes in what passes with its own time, received now, once however often it is asked for',
+  async (t) => {
+    const [alpha, beta] = await createTwoTenants(app)
+    const receivedAtMs = Date.now() - 3 * 86_400_000
+    const kept = [
+      keptApart(order('r-1', { total: '12' }), { receivedAtMs }),
+      keptApart({ ...order('r-2', { total: '13' }), timestamp: '2026-05-06T07:08:09.010Z' }, { receivedAtMs }),
+      keptApart(order('r-3', { total: 'many' }), { receivedAtMs }),
+    ]
+    await quarantine(app, config, alpha, kept)
+    await quarantine(app, config, beta, kept)
+    const body = { filter: { reason: 'plan.violation' }, mapping: { cast: { '/properties/total': 'number' } } }
+    const replayedFromMs = Date.now()
+    const answers = await Promise.all([1, 2, 3].map(() => post(alpha, '/replay', body)))
+    const sum = (name: string) => answers.reduce((total, answer) => total + answer[name], 0)
+    t.equal(sum('replayed'), 2, 'the door calls each event new once')
+    t.match(await post(alpha, '/replay', body), { matched: 1, failing: 1, replayed: 0, duplicates: 0 })
+    await eventually('the events', async () => (await storedEvents(app, alpha)).length === 2)
+    const stored = await storedEvents(app, alpha)
+    t.ok(
+      stored.every((event) => event.receivedAtMs >= replayedFromMs && event.receivedAtMs <= Date.now()),
+      'quota and bill meet it when the door takes it, not when it was kept apart',
+    )
+    t.match(stored, [
+      { message_id: 'r-1', event: 'Order', timestampMs: receivedAtMs, properties: '{"total":12}' },
+      {
+        message_id: 'r-2',
+        event: 'Order',
+        timestampMs: Date.parse('2026-05-06T07:08:09.010Z'),
+        properties: '{"total":13}',
+      },
+    ])
+    t.equal(stored.length, 2)
+    t.match(await get(alpha, '', { status: 'replayed' }), {
+      data: [
+        { messageId: 'r-2', changedBy: `key:${alpha.apiKeyId}`, payload: { properties: { total: '13' } } },
+        { messageId: 'r-1' },
+      ],
+    })
+    t.equal(await statusOf(alpha, 'r-3'), 'open')
+    t.same(await storedEvents(app, beta), [], 'nothing of the other tenant was touched')
+    t.equal((await get(beta, '', { status: 'open' })).data.length, 3)
+  },
+)
 
 t.test('a good copy that the sender sent itself stands, and the replay changes nothing about it', async (t) => {
   const [alpha] = await createTwoTenants(app)

@@ -9,6 +9,7 @@ import {
   openReconciliation,
 } from '../../src/domains/billing/index.ts'
 import { createQuotas } from '../../src/domains/events/index.ts'
+import { keptFromMs } from '../../src/domains/projects/index.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { flatPlan } from '../helpers/plans.ts'
@@ -23,7 +24,12 @@ await plans.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms: flatPlan
 const alpha = await createTenant(postgres, 'owner', { planKey: 'flat' })
 const beta = await createTenant(postgres)
 const { organizationId } = alpha
-const invoices = createVerifyingService({ postgres, plans, meters: createMetersService({ postgres, clickhouse }) })
+const invoices = createVerifyingService({
+  postgres,
+  plans,
+  keptFromMs,
+  meters: createMetersService({ postgres, clickhouse }),
+})
 const { signal } = new AbortController()
 const { reconcile, organizations } = openReconciliation(app, { shards: SHARDS, invoices, signal })
 const driftOf = async (id = organizationId) =>

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
+import { createCatalogService, createSubscriptionsService } from '../../src/domains/billing/index.ts'
 import { markDirty } from '../../src/domains/events/index.ts'
 import { createRetention } from '../../src/domains/projects/index.ts'
 import { projects } from '../../src/domains/projects/tables.ts'
@@ -9,16 +10,20 @@ import { newId } from '../../src/ids.ts'
 import type { ClickHouse } from '../../src/infra/clickhouse.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
 import { sessionOf } from '../helpers/principals.ts'
-import { createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
+import { createTenant, createTwoTenants, type TestTenant } from '../helpers/tenants.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 // Without the role jobs: the tests take its steps themselves.
 const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE_SHARDS: '1' })
 const { ingestRedis: redis, clickhouse, postgres, metrics } = app
-const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, recountMeters: async () => {} }
+const catalog = createCatalogService({ postgres })
+const subscriptions = createSubscriptionsService({ postgres, catalog, defaultPlanKey: 'free' })
+const planKeepsDays = async (id: string) => (await subscriptions.current(id)).plan.limits.retentionDays
+const counts = { recountMeters: async () => {}, planKeepsDays }
+const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, ...counts }
 const usage = createUsageService(dependencies)
-const retention = createRetention({ postgres })
+const retention = createRetention({ postgres, planKeepsDays })
 const today = Math.floor(Date.now() / DAY_MS) * DAY_MS
 const columnTime = (ms: number) => new Date(ms).toISOString().replace('T', ' ').slice(0, -1)
 
@@ -65,10 +70,13 @@ async function counted({ organizationId, projectId }: TestTenant) {
   return rows.map(({ start, events }) => [Math.floor((today - new Date(start).getTime()) / DAY_MS) + 1, Number(events)])
 }
 
-async function keepFor({ userId, projectId }: TestTenant, retentionDays: number | null) {
-  const payload = { retentionDays }
-  const request = { method: 'PATCH', url: `/v1/projects/${projectId}`, payload } as const
-  const answer = await app.inject(authorized(sessionOf(app, userId), request))
+function askToKeep({ userId, projectId }: TestTenant, retentionDays: number | null) {
+  const request = { method: 'PATCH', url: `/v1/projects/${projectId}`, payload: { retentionDays } } as const
+  return app.inject(authorized(sessionOf(app, userId), request))
+}
+
+async function keepFor(tenant: TestTenant, retentionDays: number | null) {
+  const answer = await askToKeep(tenant, retentionDays)
   if (answer.statusCode !== 200 || answer.json().retentionDays !== retentionDays) throw new Error(answer.body)
 }
 
@@ -193,3 +201,63 @@ t.test('a project that keeps its events after all loses none', async (t) => {
   t.same(await storedIn('events', alpha), ALL)
   t.equal(await usage.eraseDue(), 0)
 })
+
+const projectOf = async ({ userId, projectId }: TestTenant) =>
+  (await app.inject(authorized(sessionOf(app, userId), { url: `/v1/projects/${projectId}` }))).json()
+
+t.test('no project keeps events longer than the plan does, and it is shown how long they are kept', async (t) => {
+  const [alpha, beta] = await Promise.all([
+    createTenant(postgres, 'owner', { planKey: 'free' }),
+    createTenant(postgres),
+  ])
+  t.match(await projectOf(alpha), { retentionDays: null, effectiveRetentionDays: 90 })
+  t.match(await projectOf(beta), { retentionDays: null, effectiveRetentionDays: null })
+  const refused = await askToKeep(alpha, 91)
+  t.match(
+    [refused.statusCode, refused.json()],
+    [409, { code: 'billing.limit_reached', detail: /Free keeps .* 90 days/ }],
+  )
+  const payload = { name: 'Archive', retentionDays: 91 }
+  const make = ({ userId, organizationId }: TestTenant) => {
+    const request = { method: 'POST', url: `/v1/organizations/${organizationId}/projects`, payload } as const
+    return app.inject(authorized(sessionOf(app, userId), request))
+  }
+  t.equal((await make(alpha)).statusCode, 409)
+  t.match((await make(beta)).json(), { retentionDays: 91, effectiveRetentionDays: 91 })
+  await keepFor(alpha, 90)
+  await keepFor(alpha, 30)
+  t.match(await projectOf(alpha), { retentionDays: 30, effectiveRetentionDays: 30 })
+})
+
+t.test(
+  'what is older than the plan keeps it is erased for those on that plan, until they are on another',
+  async (t) => {
+    const [alpha, beta] = await Promise.all([
+      createTenant(postgres, 'owner', { planKey: 'free' }),
+      createTenant(postgres),
+    ])
+    const upgraded = await createTenant(postgres, 'owner', { planKey: 'free' })
+    const tenants = [alpha, beta, upgraded]
+    for (const tenant of tenants) for (const daysAgo of [0, 90, 91, 800]) await store(tenant, daysAgo)
+    await recount()
+    await keepFor(beta, 3650)
+    const url = `/v1/organizations/${upgraded.organizationId}/subscription/change`
+    const upgrade = authorized(sessionOf(app, upgraded.userId), { method: 'POST', url, payload: { planKey: 'pro' } })
+    // While the erasing is under way: what was about to go is kept, as the new plan says.
+    const upgrading = {
+      ...retention,
+      listDue: async (nowMs: number) => {
+        const due = await retention.listDue(nowMs)
+        t.equal((await app.inject(upgrade)).statusCode, 200)
+        return due
+      },
+    }
+    await createEraser({ redis, shards: 1, clickhouse, retention: upgrading })()
+    t.same(await storedIn('events', alpha), ['d0', 'd90'])
+    t.same(await storedIn('events', beta), ['d0', 'd800', 'd90', 'd91'])
+    t.same(await storedIn('events', upgraded), ['d0', 'd800', 'd90', 'd91'], 'not by the plan before')
+    t.equal(await usage.eraseDue(), 1, 'but by the one that it is on now')
+    t.same(await storedIn('events', upgraded), ['d0', 'd90', 'd91'])
+    t.match(await projectOf(upgraded), { effectiveRetentionDays: 730 })
+  },
+)

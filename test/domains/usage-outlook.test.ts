@@ -9,6 +9,7 @@ import {
   openAlerts,
   openInvoices,
 } from '../../src/domains/billing/index.ts'
+import { keptFromMs } from '../../src/domains/projects/index.ts'
 import { createUsageHours } from '../../src/domains/usage/index.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
@@ -46,6 +47,7 @@ function openServices() {
   const invoices = openInvoices({
     ...{ postgres: app.postgres, meters, plans: catalog, clock, ...config.invoices },
     storedThrough: async () => clock(),
+    keptFromMs,
   })
   return openAlerts({
     ...{ postgres: app.postgres, redis: app.ingestRedis, shards: 1, subscriptions, meters, invoices, clock },

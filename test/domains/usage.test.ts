@@ -4,7 +4,7 @@ import { bufferKeys } from '../../src/domains/events/buffer.ts'
 import { dirtyKeys } from '../../src/domains/events/dirty.ts'
 import { markDirty, readDirty, shardOf } from '../../src/domains/events/index.ts'
 import { acquireLease, Fenced } from '../../src/domains/events/lease.ts'
-import { createUsageService } from '../../src/domains/usage/service.ts'
+import { createUsageService, type UsageDependencies } from '../../src/domains/usage/service.ts'
 import { writeDay } from '../../src/domains/usage/store.ts'
 import type { ClickHouse } from '../../src/infra/clickhouse.ts'
 import { authorized, eventually, startTestApp } from '../helpers/app.ts'
@@ -16,7 +16,8 @@ const DAY_MS = 24 * HOUR_MS
 // Without the role jobs: the tests take its steps themselves.
 const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE_SHARDS: '1' })
 const { ingestRedis: redis, clickhouse, postgres, metrics } = app
-const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, recountMeters: async () => {} }
+const others = { recountMeters: async () => {}, planKeepsDays: async () => null }
+const dependencies = { redis, shards: 1, clickhouse, postgres, metrics, ...others }
 const usage = createUsageService(dependencies)
 const today = Math.floor(Date.now() / DAY_MS) * DAY_MS
 
@@ -57,9 +58,10 @@ const store = (
     format: 'JSONEachRow',
   })
 
-/** Counts until nothing is marked; a project that rests is waited for. */
-async function recount(service = usage) {
+/** Counts until nothing is marked. Each time by a service of its own, in which no project rests from the count before. */
+async function recount(given: UsageDependencies = dependencies) {
   await eventually('the counting', async () => {
+    const service = createUsageService(given)
     await service.recountOldest(0)
     return (await service.lagMs(0)) === undefined
   })
@@ -293,19 +295,16 @@ t.test('a window is complete once nothing acknowledged within two hours of its e
 t.test('the reconciliation finds what is lost, invented or counted wrongly, and has it counted again', async (t) => {
   const { app } = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink', METERHOUSE_SHARDS: '1' })
   const [alpha, beta] = await createTwoTenants(app)
-  const usage = createUsageService({
-    ...dependencies,
-    redis: app.ingestRedis,
-    clickhouse: app.clickhouse,
-    postgres: app.postgres,
-  })
+  const { ingestRedis: redis, clickhouse, postgres } = app
+  const own = { ...dependencies, redis, clickhouse, postgres }
+  const usage = createUsageService(own)
   const month = at(Date.now()).slice(0, 7)
   const reconcile = () => usage.reconcile(month, new AbortController().signal)
   await send(alpha, newEvents(20), app)
   await send(beta, newEvents(5), app)
   await stored(app)
   t.same(await reconcile(), { acceptedNotStored: 0, storedNotAccepted: 0, windows: 0 }, 'marked days are left alone')
-  await recount(usage)
+  await recount(own)
   t.same(await reconcile(), { acceptedNotStored: 0, storedNotAccepted: 0, windows: 0 })
 
   await app.postgres.withSystem((tx) =>
@@ -315,7 +314,7 @@ t.test('the reconciliation finds what is lost, invented or counted wrongly, and 
   )
   await app.ingestRedis.hincrby(`mh:{0}:accepted:${month}`, alpha.organizationId, 2)
   t.same(await reconcile(), { acceptedNotStored: 2, storedNotAccepted: 0, windows: 3 })
-  await recount(usage)
+  await recount(own)
   await app.ingestRedis.hincrby(`mh:{0}:accepted:${month}`, alpha.organizationId, -6)
   t.same(
     await reconcile(),
@@ -329,7 +328,7 @@ t.test('the reconciliation finds what is lost, invented or counted wrongly, and 
 
   await app.postgres.withSystem((tx) => tx.execute(sql`delete from usage_windows`))
   t.match(await reconcile(), { windows: 25 }, 'windows that were never written are found too')
-  await recount(usage)
+  await recount(own)
   t.match(await reconcile(), { windows: 0 })
   t.equal(shardOf(alpha.organizationId, 1), 0)
 })

@@ -5,6 +5,7 @@ import {
   createSubscriptionsService,
   openInvoices,
 } from '../../src/domains/billing/index.ts'
+import { keptFromMs } from '../../src/domains/projects/index.ts'
 import { newId } from '../../src/ids.ts'
 import { createClickHouse } from '../../src/infra/clickhouse.ts'
 import { createPostgres } from '../../src/infra/postgres.ts'
@@ -18,8 +19,8 @@ export const DAY_MS = 24 * HOUR_MS
 export const SELLER = { name: 'Meterhouse GmbH', address: ['1 Main Street', '10115 Berlin'], taxId: 'DE123456789' }
 
 /** Billing on real stores with a clock that a test moves. Everything that was sent counts as stored at once. */
-export async function startBillingWorld(t: Test, start: string) {
-  const { config, environment } = await startTestServices(t)
+export async function startBillingWorld(t: Test, start: string, overrides: Record<string, string> = {}) {
+  const { config, environment, postgresAdminUrl } = await startTestServices(t, overrides)
   const postgres = createPostgres(config.postgres)
   const clickhouse = createClickHouse(config.clickhouse)
   t.teardown(async () => {
@@ -35,6 +36,7 @@ export async function startBillingWorld(t: Test, start: string) {
     postgres,
     meters,
     plans: catalog,
+    keptFromMs,
     clock,
     seller: SELLER,
     numberPrefix: 'INV-',
@@ -44,7 +46,9 @@ export async function startBillingWorld(t: Test, start: string) {
     storedThrough: async () => now,
   }
   return {
+    config,
     environment,
+    postgresAdminUrl,
     postgres,
     clickhouse,
     catalog,

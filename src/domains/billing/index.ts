@@ -78,7 +78,8 @@ export {
 
 export type Invoices = ReturnType<typeof openInvoices>
 
-type InvoicesDependencies = Parameters<typeof createIssuingService>[0] & { creditNotePrefix: string }
+type InvoicesDependencies = Parameters<typeof createIssuingService>[0] &
+  Parameters<typeof createVerifyingService>[0] & { creditNotePrefix: string }
 
 /** Invoices from their making to their end: what organizations see, what makes them, what settles them, and what proves them. */
 export function openInvoices(dependencies: InvoicesDependencies) {

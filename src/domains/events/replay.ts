@@ -22,21 +22,21 @@ interface ReplayedEvent {
   value: Record<string, unknown>
   receivedAtMs: number
   sentAtMs: number | null
-  /** For an event that was never taken before: when it is. */
-  takenAtMs?: number | undefined
 }
 
 type Examined = { ready: CapturedEvent } | { violations: Violation[] }
 
 /**
  * The door for events that have been here before. It is the same capture and the same admission, except that an event is completed
- * as of its first receipt, so that replaying it twice writes the same row.
+ * as of its first arrival and counts as received when it is taken: until then it was in no chart, quota or bill, and a bill that was
+ * closed meanwhile stays as it is.
  */
 export function createReplayDoor({ admit, enricher, planOf, ipPolicyOf }: Dependencies) {
   return {
     async examine(scope: ProjectScope, events: readonly ReplayedEvent[]): Promise<Examined[]> {
       const [plan, ipPolicy] = await Promise.all([planOf(scope), ipPolicyOf(scope)])
-      return events.map(({ value, receivedAtMs, sentAtMs, takenAtMs }, index) => {
+      const takenAtMs = Date.now()
+      return events.map(({ value, receivedAtMs, sentAtMs }, index) => {
         const clock = { receivedAtMs, sentAtMs: sentAtMs ?? undefined }
         // Who sent the event is not known any more; what its own context says is.
         const enrich = enricher.forRequest({

@@ -25,13 +25,15 @@ interface ProjectsOptions {
   projects: ProjectsService
   /** See createCatalogService. */
   roomForProject: Parameters<typeof createCatalogService>[0]['roomFor']
+  retentionOf: Parameters<typeof createCatalogService>[0]['retentionOf']
 }
 
-const projectsPlugin: FastifyPluginAsync<ProjectsOptions> = async (app, { projects, roomForProject: roomFor }) => {
+const projectsPlugin: FastifyPluginAsync<ProjectsOptions> = async (app, options) => {
+  const { projects, roomForProject: roomFor, retentionOf } = options
   const { postgres } = app
   await app.register(projectRoutes, { projects })
   const keyChanges = createKeyChangesService({ postgres, projects, issueKey })
   await app.register(keyChangeRoutes, { keyChanges })
-  await app.register(catalogRoutes, { catalog: createCatalogService({ postgres, roomFor }) })
+  await app.register(catalogRoutes, { catalog: createCatalogService({ postgres, roomFor, retentionOf }) })
 }
 export default projectsPlugin

@@ -1,14 +1,23 @@
 import { invalidRequest } from '../../errors.ts'
 import { readTimeZone } from '../../http/schemas.ts'
 import { readOrigins } from './origins.ts'
+import { keptDays } from './retention/kept-days.ts'
 import type { Project } from './schemas.ts'
 
-/** A project as it is shown. */
-export function toProject(row: Omit<Project, 'createdAt'> & { createdAt: Date }): Project {
+type Shown = Omit<Project, 'createdAt' | 'effectiveRetentionDays'> & { createdAt: Date }
+
+/** A project as it is shown; `maxDays` is what its organization's plan keeps. */
+export function toProject(row: Shown, maxDays: number | null): Project {
   const { id, organizationId, name, timeZone, allowedOrigins, ipPolicy, retentionDays, createdAt } = row
-  const settings = { timeZone, allowedOrigins, ipPolicy, retentionDays }
+  const effectiveRetentionDays = keptDays(retentionDays, maxDays)
+  const settings = { timeZone, allowedOrigins, ipPolicy, retentionDays, effectiveRetentionDays }
   return { id, organizationId, name, ...settings, createdAt: createdAt.toISOString() }
 }
+
+/** What the audit log says of a project. */
+export const settingsOf = ({ name, timeZone, allowedOrigins, ipPolicy, retentionDays }: Omit<Shown, 'createdAt'>) => ({
+  ...{ name, timeZone, allowedOrigins, ipPolicy, retentionDays },
+})
 
 interface Settings {
   allowedOrigins?: string[]

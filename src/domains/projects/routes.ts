@@ -98,7 +98,7 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: ProjectsServic
         tags: ['Projects'],
         params: ProjectParams,
         body: ProjectChange,
-        response: { 200: ProjectSchema, ...problemResponses(400, 401, 403, 404, 413, 415, 429, 503) },
+        response: { 200: ProjectSchema, ...problemResponses(400, 401, 403, 404, 409, 413, 415, 429, 503) },
       },
     },
     (request) => projects.changeProject(projectScope(request), request.body, actingOf(request)),

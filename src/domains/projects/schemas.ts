@@ -131,7 +131,7 @@ const TimeZone = Type.String({
 })
 const RetentionDays = Type.Union([Type.Integer({ minimum: 1, maximum: 3650 }), Type.Null()], {
   description:
-    'Days that events are kept after their own day in UTC. Older ones are deleted for good, daily, and within about an hour of a change; what was counted of them stays counted. An event that comes later than that is deleted uncounted. Null keeps all.',
+    'Days that events are kept after their own day in UTC. Older ones are deleted for good, daily, and within about an hour of a change; what was counted of them stays counted. An event that comes later than that is deleted uncounted. Null keeps them as long as the plan does, and no project keeps them longer.',
 })
 
 export const ProjectSchema = Type.Object(
@@ -143,6 +143,10 @@ export const ProjectSchema = Type.Object(
     allowedOrigins: AllowedOrigins,
     ipPolicy: IpPolicy,
     retentionDays: RetentionDays,
+    effectiveRetentionDays: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+      description:
+        'Days that events are kept in fact: the smaller of `retentionDays` and what the plan keeps; null is for good.',
+    }),
     createdAt: Type.String({ format: 'date-time' }),
   },
   {
@@ -156,6 +160,7 @@ export const ProjectSchema = Type.Object(
         allowedOrigins: ['https://*.example.com'],
         ipPolicy: 'truncate',
         retentionDays: 365,
+        effectiveRetentionDays: 365,
         createdAt: '2026-01-31T12:00:00.000Z',
       },
     ],

@@ -21,6 +21,7 @@ import { KEY_REVOKED, PROJECT_CHANGED } from './fact-kinds.ts'
 import { invalidField, readExpiry, toFacts, toKey, toPrincipal } from './key.ts'
 import { generateKey, hashKey, isWellFormedKey, keyHint } from './keys.ts'
 import { readSettings, toProject } from './project.ts'
+import type { RetentionLimit } from './retention/kept-days.ts'
 import type { Key, NewKey, Project, ProjectChange } from './schemas.ts'
 import { findKeyByHash, findProject, insertKey, listKeys, lockProject, revokeKey, updateProject } from './store.ts'
 
@@ -37,6 +38,8 @@ const KEY_CACHE_SIZE = 10_000
 interface Dependencies {
   postgres: Postgres
   organizations: OrganizationsService
+  /** How long the plan of an organization keeps events. */
+  retentionOf: (organizationId: string) => Promise<RetentionLimit>
   /** Told of each request that a key is good for. */
   noteUse: (principal: KeyPrincipal, usedAtMs: number) => void
 }
@@ -48,7 +51,7 @@ interface KnownKey {
   frozenReason: string | null
 }
 
-export function createProjectsService({ postgres, organizations, noteUse }: Dependencies) {
+export function createProjectsService({ postgres, organizations, retentionOf, noteUse }: Dependencies) {
   const keys = new LRUCache<string, KnownKey | { principal: null }>({
     max: KEY_CACHE_SIZE,
     ttl: KEY_CACHE_TTL_MS,
@@ -173,7 +176,7 @@ export function createProjectsService({ postgres, organizations, noteUse }: Depe
     async readProject({ organizationId, projectId }: ProjectScope): Promise<Project> {
       const row = await postgres.withTenant(organizationId, (tx) => findProject(tx, projectId))
       if (!row) throw noSuchProject()
-      return toProject(row)
+      return toProject(row, (await retentionOf(organizationId)).maxDays)
     },
 
     async ipPolicyOf({ organizationId, projectId }: ProjectScope): Promise<ProjectSettings['ipPolicy']> {
@@ -186,6 +189,8 @@ export function createProjectsService({ postgres, organizations, noteUse }: Depe
     async changeProject(scope: ProjectScope, input: ProjectChange, by: Acting): Promise<Project> {
       const { organizationId, projectId } = scope
       const change = readSettings(input)
+      const { maxDays, assertAllows } = await retentionOf(organizationId)
+      assertAllows(change.retentionDays)
       const row = await postgres.withTenant(organizationId, async (tx) => {
         const before = await lockProject(tx, projectId)
         const changed = before && (await updateProject(tx, projectId, change))
@@ -197,7 +202,7 @@ export function createProjectsService({ postgres, organizations, noteUse }: Depe
         return changed
       })
       forget((principal) => principal.projectId === projectId)
-      return toProject(row)
+      return toProject(row, maxDays)
     },
 
     /** Drops what this process remembers of the keys of an organization. */

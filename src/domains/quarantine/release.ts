@@ -22,8 +22,7 @@ const PAGE_ITEMS = 500
 const RELEASED_BY = 'quota'
 
 /**
- * Takes in what the quota of an organization has held, oldest first over all its projects, until it is full again. Events count as
- * received when they are released and keep everything else. Whatever breaks off is done again by the next call: the door and the store
+ * Takes in what the quota of an organization has held, oldest first over all its projects, until it is full again. Whatever breaks off is done again by the next call: the door and the store
  * know what they have. What does not pass for another reason stays for its owner.
  */
 export function createHeldRelease({ clickhouse, door }: Dependencies) {
@@ -53,7 +52,6 @@ export function createHeldRelease({ clickhouse, door }: Dependencies) {
         statuses: ['open'],
         dryRun: false,
         by: RELEASED_BY,
-        takenAtMs: Date.now(),
       })
       events += results.filter(({ outcome }) => outcome === 'replayed').length
       if (results.some(({ violations }) => violations?.includes(BEYOND_QUOTA))) return { events, isFull: true }

@@ -25,8 +25,6 @@ interface Options {
   statuses: readonly Status[]
   dryRun: boolean
   by: string
-  /** For events that were never taken before: when they are. */
-  takenAtMs?: number
 }
 
 type Item = Static<typeof ItemRow>
@@ -52,7 +50,6 @@ export function createReplay({ read, door, changes }: Dependencies) {
         value: event,
         receivedAtMs: item.receivedAtMs,
         sentAtMs: item.sentAtMs,
-        takenAtMs: options.takenAtMs,
       })),
     )
     const verdicts = new Map(whole.map(({ item }, index) => [item.messageId, examined[index]]))

@@ -64,8 +64,8 @@ export const quarantineRoutes: FastifyPluginAsyncTypebox<{ quarantine: Quarantin
         operationId: 'replayQuarantine',
         summary: 'Repair events and take them in',
         description: `Repairs events by a mapping and sends them through the normal door: validation, tracking plan, admission. They keep
-their messageId, their timestamp and their time of receipt, so replaying twice, or after the sender sent a good copy itself, gives one
-event. Oldest first, up to ${LIMITS.itemsPerCall} per call; call again with \`nextCursor\` to go on, or with the same body after an error.`,
+their messageId and their timestamp, so replaying twice, or after the sender sent a good copy itself, gives one event. It counts as
+received when it is taken, against the quota and the bill of that time. Oldest first, up to ${LIMITS.itemsPerCall} per call; call again with \`nextCursor\` to go on, or with the same body after an error.`,
         body: ReplayInput,
         response: { 200: ReplayAnswer, ...problems },
       },

@@ -21,7 +21,7 @@ const usagePlugin: FastifyPluginAsync<UsageOptions> = async (app, { config, comp
 }
 export default usagePlugin
 
-type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters' | 'onCounted'>
+type UsageJobsOptions = { config: Config } & Pick<UsageDependencies, 'recountMeters' | 'onCounted' | 'planKeepsDays'>
 
 /** What keeps the accounts: the counting of usage windows and their reconciliation. */
 export const usageJobsPlugin: FastifyPluginAsync<UsageJobsOptions> = async (app, { config, ...counting }) => {

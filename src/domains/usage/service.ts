@@ -16,6 +16,8 @@ export interface UsageDependencies {
   clickhouse: ClickHouse
   postgres: Postgres
   metrics: Metrics
+  /** How many days the plan of an organization keeps events; null keeps them for good. */
+  planKeepsDays: (organizationId: string) => Promise<number | null>
   /** Counts what else is made of the days of a project. They stay marked until this has succeeded, too. */
   recountMeters: (project: ProjectScope, days: readonly { dayMs: number; revision: number }[]) => Promise<void>
   /** Is told whose windows were written, before the marks are taken away: a fault leaves them, and all of it is done again. */
@@ -40,7 +42,7 @@ const REST_AFTER_FAILURE_MS = 2000
  * repeats a count and never loses one, several processes may count at once, and counting twice changes nothing.
  */
 export function createUsageService(dependencies: UsageDependencies) {
-  const { redis, shards, clickhouse, postgres, metrics, recountMeters, onCounted } = dependencies
+  const { redis, shards, clickhouse, postgres, metrics, recountMeters, onCounted, planKeepsDays } = dependencies
   const restsUntil = new Map<string, number>()
 
   async function recount(project: DirtyProject): Promise<void> {
@@ -111,7 +113,7 @@ export function createUsageService(dependencies: UsageDependencies) {
     },
 
     /** Erases what projects no longer keep; see retention.ts. */
-    eraseDue: createEraser({ redis, shards, clickhouse, retention: createRetention({ postgres }) }),
+    eraseDue: createEraser({ redis, shards, clickhouse, retention: createRetention({ postgres, planKeepsDays }) }),
 
     /** Compares door, store and windows for a month of all organizations; see reconcile.ts. */
     reconcile: (month: string, signal: AbortSignal) =>

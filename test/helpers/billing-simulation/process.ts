@@ -7,6 +7,7 @@ import {
   createSubscriptionsService,
   openInvoices,
 } from '../../../src/domains/billing/index.ts'
+import { keptFromMs } from '../../../src/domains/projects/index.ts'
 import { createClickHouse } from '../../../src/infra/clickhouse.ts'
 import { createPostgres } from '../../../src/infra/postgres.ts'
 
@@ -33,6 +34,7 @@ export function openBilling(config: Config, clock: () => Date) {
     dueMs: DUE_MS,
     graceMs: GRACE_MS,
     storedThrough: async () => clock(),
+    keptFromMs,
   })
 
   return {

@@ -153,7 +153,7 @@ function perform(billing: Billing, organizationId: string, act: Done['act']): Pr
       return subscriptions.current(organizationId)
     case 'changePlan': {
       const { key: planKey, isCustom } = act.plan
-      if (isCustom) return changes.assignPlan(organizationId, { planKey, isCustom }, by)
+      if (isCustom) return changes.assignPlan(organizationId, { planKey, isCustom }, by, 'agreed')
       return changes.changePlan(organizationId, planKey, by)
     }
     case 'withdrawChange':

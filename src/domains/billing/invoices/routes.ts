@@ -157,7 +157,7 @@ invoice says but for number and dates. The price of the period that follows is o
         operationId: 'verifyInvoice',
         summary: 'Compute an invoice again',
         description: `Runs the invoice once more from plan versions, charges and the events themselves, with the cut-off that it was issued
-with, and compares the bytes.`,
+with, and compares the bytes. Where events have been erased since, it says so.`,
         tags,
         params: InvoiceParams,
         response: { 200: Verification, ...problems },

@@ -205,6 +205,10 @@ export const Preview = Type.Object(InvoiceDocument.properties, {
 export const Verification = Type.Object(
   {
     same: Type.Boolean({ description: 'Whether a second run came to the same bytes.' }),
+    evidence: Type.Union([Type.Literal('kept'), Type.Literal('erased')], {
+      description:
+        'Erased: events that it was measured from are older than they are kept, so it cannot be computed again; the differences are then those within what is stored.',
+    }),
     differences: Type.Array(
       Type.Object({
         path: Type.String({ description: 'JSON pointer into the document.' }),
@@ -213,7 +217,7 @@ export const Verification = Type.Object(
       }),
     ),
   },
-  { description: 'What a second run came to.', examples: [{ same: true, differences: [] }] },
+  { description: 'What a second run came to.', examples: [{ same: true, evidence: 'kept', differences: [] }] },
 )
 
 const PART_EXAMPLE = {

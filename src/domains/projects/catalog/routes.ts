@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { organizationScope } from '../../../http/access.ts'
+import { actingOf } from '../../../http/acting.ts'
 import { OrganizationParams, problemResponses } from '../../../http/schemas.ts'
 import { NewProject, ProjectPage, ProjectPageQuery, ProjectSchema } from '../schemas.ts'
 import type { CatalogService } from './service.ts'
@@ -23,7 +24,7 @@ export const catalogRoutes: FastifyPluginAsyncTypebox<{ catalog: CatalogService 
       },
     },
     async (request, reply) =>
-      reply.code(201).send(await catalog.createProject(organizationScope(request), request.body)),
+      reply.code(201).send(await catalog.createProject(organizationScope(request), request.body, actingOf(request))),
   )
 
   app.get(

@@ -1,21 +1,19 @@
-import { and, eq, isNotNull, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, isNull, lt, or, sql } from 'drizzle-orm'
 import type { ProjectScope } from '../../../http/access.ts'
 import type { SystemTx, TenantTx } from '../../../infra/postgres.ts'
 import { projects } from '../tables.ts'
 
-interface Kept extends ProjectScope {
-  retentionDays: number
+export interface Kept extends ProjectScope {
+  retentionDays: number | null
 }
 
-/** Projects that have not erased today what is older than they keep, the ones that waited longest first. */
+/** Projects that have not erased today what is older than is kept, the ones that waited longest first. */
 export function listDue(tx: SystemTx, todayMs: number, limit: number) {
   const today = new Date(todayMs).toISOString()
   return tx
     .select({ organizationId: projects.organizationId, projectId: projects.id, retentionDays: projects.retentionDays })
     .from(projects)
-    .where(
-      sql`${isNotNull(projects.retentionDays)} and (${projects.erasedAt} is null or ${projects.erasedAt} < ${today})`,
-    )
+    .where(or(isNull(projects.erasedAt), lt(projects.erasedAt, sql`${today}::timestamptz`)))
     .orderBy(sql`${projects.erasedAt} nulls first`, projects.id)
     .limit(limit)
 }
@@ -39,7 +37,7 @@ const isKept = ({ organizationId, projectId, retentionDays }: Kept) =>
   and(
     eq(projects.organizationId, organizationId),
     eq(projects.id, projectId),
-    eq(projects.retentionDays, retentionDays),
+    retentionDays === null ? isNull(projects.retentionDays) : eq(projects.retentionDays, retentionDays),
   )
 
 /** From when on each project of the organization that has erased events has all of them. */

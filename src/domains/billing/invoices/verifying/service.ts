@@ -14,11 +14,15 @@ interface Dependencies {
   postgres: Postgres
   meters: Meters
   plans: Plans
+  /** The midnight from which on each project of the organization has all of its events; absent are those that have all that came. */
+  keptFromMs: (tx: TenantTx) => Promise<Map<string, number>>
 }
 
 export interface Verification {
   /** Whether the second run came to the same bytes, and the rows say what the document says. */
   same: boolean
+  /** Whether the events are there that it was measured from. Without them only what is written can be held against itself. */
+  evidence: 'kept' | 'erased'
   differences: Difference[]
 }
 
@@ -30,7 +34,7 @@ export type VerifyingService = ReturnType<typeof createVerifyingService>
  * Computes a finalized invoice once more: from plan versions, charges, coupons, credit and the events themselves, with the cut-off, the
  * parties and the tax rate that it was issued with. Nothing of what it says about amounts or quantities is read.
  */
-export function createVerifyingService({ postgres, meters, plans }: Dependencies) {
+export function createVerifyingService({ postgres, meters, plans, keptFromMs }: Dependencies) {
   const gathering = createGathering({ meters, plans })
 
   /** What is known about an invoice before any event is read. */
@@ -74,6 +78,13 @@ export function createVerifyingService({ postgres, meters, plans }: Dependencies
     return { ...measurement, isRerun: true }
   }
 
+  /** Whether the time has erased events that an invoice was measured from. Asked after they were read: what is erased is written down before. */
+  async function isErased(organizationId: string, { lines }: InvoiceDocument): Promise<boolean> {
+    const measured = lines.flatMap(({ meter, from }) => (meter && from ? [Date.parse(from)] : []))
+    const kept = await postgres.withTenant(organizationId, keptFromMs)
+    return Math.min(...measured) < Math.max(0, ...kept.values())
+  }
+
   return {
     /** All finalized invoices, of one organization or of all, in the order of their ids. */
     async *listInvoices(organizationId?: string) {
@@ -97,18 +108,26 @@ export function createVerifyingService({ postgres, meters, plans }: Dependencies
         input = periodInput({ seller, subscriptionId: period.subscriptionId, facts, measurements, measurement })
       } else input = chargesInput(facts, seller)
       const computed = buildInvoice({ ...input, issue: issueOf(row) })
-      const text = canonicalText(computed)
-      const differences = [
-        ...differencesOf(document, computed),
-        ...(row.document === text || row.document === canonicalText(document) ? [] : [fault('', row.document, text)]),
-        ...(row.contentHash === contentHashOf(text)
-          ? []
-          : [fault('/contentHash', row.contentHash, contentHashOf(text))]),
-        ...rowDifferences(row, lines, computed),
-      ]
-      return { same: row.document === text && differences.length === 0, differences }
+      const differences = faultsOf(row, lines, document, computed)
+      if (differences.length === 0) return { same: true, evidence: 'kept', differences }
+      if (!(await isErased(organizationId, document))) return { same: false, evidence: 'kept', differences }
+      return { same: false, evidence: 'erased', differences: faultsOf(row, lines, document, document) }
     },
   }
+}
+
+/** Where an invoice as it is stored says something else than it should. */
+function faultsOf(row: store.InvoiceRow, lines: store.LineRow[], document: InvoiceDocument, expected: InvoiceDocument) {
+  const text = canonicalText(expected)
+  const hash = contentHashOf(text)
+  const differences = differencesOf(document, expected)
+  const isExplained = row.document === text || (differences.length > 0 && row.document === canonicalText(document))
+  return [
+    ...differences,
+    ...(isExplained ? [] : [fault('', row.document, text)]),
+    ...(row.contentHash === hash ? [] : [fault('/contentHash', row.contentHash, hash)]),
+    ...rowDifferences(row, lines, expected),
+  ]
 }
 
 /** The rows repeat the document for queries, and must say the same. */
