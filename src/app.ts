@@ -15,6 +15,7 @@ import billing, {
   invoiceJobs,
   type MetersService,
   meterJobs,
+  openCollecting,
   openInvoices,
   openQuotas,
   openStripe,
@@ -168,14 +169,16 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     await app.register(meterJobs, { windows, shards: config.ingest.shards })
     await app.register(identityJobs, { config })
     await app.register(subscriptionJobs, { subscriptions })
-    await app.register(invoiceJobs, { config, invoices })
+    const collect = openCollecting(app, invoices.pay)
+    await app.register(invoiceJobs, { config, invoices, onFinalized: config.stripe && collect })
     // Held events were held against the tracking plan when they came.
     const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
     const door = openReplayDoor(app, config, rules)
     await app.register(quotaJobs, { config, service: quotas, door })
     if (config.stripe) {
       await app.register(stripeJobs, { account: config.stripe })
-      await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+      const { setFromProvider } = createChangesService({ subscriptions, catalog })
+      await app.register(stripeFollowing, { config, setFromProvider, collect })
     }
     await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
   }

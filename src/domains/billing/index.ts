@@ -40,7 +40,7 @@ export { createMeterWindows, type MeterWindows } from './meters/windows/service.
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
 export { stripeWebhook } from './stripe/intake/routes.ts'
-export { openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
+export { openCollecting, openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
 export type { ProviderPorts } from './stripe/ports.ts'
 export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'

@@ -81,6 +81,15 @@ export async function lockAccount(tx: TenantTx, organizationId: string): Promise
     .for('update')
 }
 
+/** All subscriptions that an organization has had, in the order of their making. */
+export async function listSubscriptions(tx: TenantTx, organizationId: string): Promise<SubscriptionRow[]> {
+  return tx
+    .select()
+    .from(stripeSubscriptions)
+    .where(eq(stripeSubscriptions.organizationId, organizationId))
+    .orderBy(asc(stripeSubscriptions.createdAt), asc(stripeSubscriptions.id))
+}
+
 /** A subscription that has not ended, the oldest where there are several. */
 export async function findLiveSubscription(tx: TenantTx, organizationId: string): Promise<SubscriptionRow | undefined> {
   const [row] = await tx
@@ -113,6 +122,12 @@ export async function findSubscription(tx: TenantTx, id: string): Promise<Subscr
   return row
 }
 
+export async function readInvoice(tx: TenantTx, id: string): Promise<InvoiceRow | undefined> {
+  const [row] = await tx.select().from(stripeInvoices).where(eq(stripeInvoices.id, id))
+  return row
+}
+
+/** Reads an invoice and makes whoever else stores it wait. */
 export async function findInvoice(tx: TenantTx, id: string): Promise<InvoiceRow | undefined> {
   const [row] = await tx.select().from(stripeInvoices).where(eq(stripeInvoices.id, id)).for('update')
   return row
