@@ -21,6 +21,8 @@ import { createAssertOrganization } from './operator/service.ts'
 import { checkoutRoutes } from './stripe/checkout/routes.ts'
 import { createCheckoutService } from './stripe/checkout/service.ts'
 import { createStripeClient } from './stripe/client.ts'
+import { stripeEventRoutes } from './stripe/events/routes.ts'
+import { createStripeEventsService } from './stripe/events/service.ts'
 import { createIntakeService } from './stripe/intake/service.ts'
 import { createAccountLease } from './stripe/leasing/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
@@ -107,6 +109,8 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   const changes = createChangesService({ subscriptions, catalog })
   await app.register(subscriptionRoutes, { changes })
   await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
+  const events = createStripeEventsService({ postgres: app.postgres, clock: () => new Date() })
+  await app.register(stripeEventRoutes, { events })
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })

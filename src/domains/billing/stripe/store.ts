@@ -65,6 +65,15 @@ export async function findOrganizationOf(tx: SystemTx, customerId: string): Prom
   return rows[0]?.organizationId
 }
 
+/** Whose an object of Stripe's is; undefined where nothing is stored of it. */
+export async function findOrganizationOfObject(tx: SystemTx, id: string): Promise<string | undefined> {
+  const { rows } = await tx.execute<{ organization_id: string }>(sql`
+    select organization_id from stripe_subscriptions where id = ${id}
+    union select organization_id from stripe_invoices where id = ${id}
+    union select organization_id from stripe_accounts where customer_id = ${id} limit 1`)
+  return rows[0]?.organization_id
+}
+
 /** Forgets a customer that Stripe has deleted; the next one is another. */
 export async function forgetCustomer(tx: TenantTx, organizationId: string, customerId: string): Promise<void> {
   await tx
