@@ -18,6 +18,8 @@ const cleanUp: (() => Promise<void>)[] = [
   async () => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }),
 ]
 let tap: ChildProcess | undefined
+/** A file ends by itself; what takes longer than this on the busiest machine hangs. */
+const FILE_TIMEOUT_SECONDS = 600
 let interruptedBy: NodeJS.Signals | undefined
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt(signal))
@@ -84,7 +86,7 @@ function runTap(environment: Record<string, string>): Promise<number> {
   compilePlugins(program)
   tap = spawn(process.execPath, [program, ...process.argv.slice(2)], {
     // What a test that was killed leaves in its temporary directory goes with ours.
-    env: { ...process.env, TMPDIR: temporary, ...environment },
+    env: { TAP_TIMEOUT: String(FILE_TIMEOUT_SECONDS), ...process.env, TMPDIR: temporary, ...environment },
     // A process group of its own, as tap does not pass a signal on to the tests.
     detached: true,
     stdio: 'inherit',

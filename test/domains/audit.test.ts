@@ -51,7 +51,8 @@ t.test('what was done is there with who did it, from where, before and after, an
   t.equal((await app.inject(authorized(as(alpha), plan))).statusCode, 200)
   const page = await log(alpha)
   const target = { kind: 'api_key', id }
-  const facts = { name: 'reports \ufffd', kind: 'api', hint, scopes: ['query:read'], expiresAt: null }
+  const limits = { allowedIps: [], requestsPerMinute: null }
+  const facts = { name: 'reports \ufffd', kind: 'api', hint, scopes: ['query:read'], expiresAt: null, ...limits }
   t.match(page.data, [
     { action: 'tracking_plan.published', before: { mode: 'observe' }, after: { mode: 'warn', version: 1 } },
     { action: 'project.changed', before: { name: 'Test' }, after: { name: '=Renamed' } },
