@@ -107,6 +107,8 @@ const PLAIN: Record<string, string> = {
   planKey: 'nothing',
   meterKey: 'events',
   providerId: 'nothing',
+  // Of no tenant: the operator's alone.
+  eventId: 'evt_nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
 const isIdName = (name: string) => /(Id|Ids)$/.test(name) || name === 'actor'
