@@ -8,6 +8,7 @@ import billing, {
   createChangesService,
   invoiceJobs,
   meterJobs,
+  openCollecting,
   openStripe,
   proofJobs,
   quotaJobs,
@@ -133,7 +134,8 @@ async function registerJobs(app: FastifyInstance, config: Config, services: Serv
   await app.register(meterJobs, { windows, shards: config.ingest.shards })
   await app.register(identityJobs, { config })
   await app.register(subscriptionJobs, { subscriptions })
-  await app.register(invoiceJobs, { config, invoices })
+  const collect = openCollecting(app, invoices.pay)
+  await app.register(invoiceJobs, { config, invoices, onFinalized: config.stripe && collect })
   // Held events were held against the tracking plan when they came.
   const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }
   const door = openReplayDoor(app, config, rules)
@@ -142,7 +144,8 @@ async function registerJobs(app: FastifyInstance, config: Config, services: Serv
   await app.register(reconciliationJobs, { shards: config.ingest.shards, invoices })
   if (config.stripe) {
     await app.register(stripeJobs, { account: config.stripe })
-    await app.register(stripeFollowing, createChangesService({ subscriptions, catalog }))
+    const { setFromProvider } = createChangesService({ subscriptions, catalog })
+    await app.register(stripeFollowing, { config, setFromProvider, collect })
   }
   await app.register(organizationJobs, { eraseEvents: (id) => eraseEvents(app.clickhouse, id) })
 }

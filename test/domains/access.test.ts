@@ -264,6 +264,8 @@ const TABLE: Record<string, Row> = {
     request: async () => ({ payload: { taxBasisPoints: 1900, reason: 'the matrix' } }),
   },
   'POST /v1/admin/coupons': { answers: NOBODY, request: async () => ({ payload: {} }) },
+  'GET /v1/admin/stripe/events': { answers: NOBODY },
+  'POST /v1/admin/stripe/events/:eventId/replay': { answers: NOBODY },
   'GET /v1/permissions': { answers: EVERYBODY.with(0, 401).with(-1, 401) },
   [`GET ${ORGANIZATION}/roles`]: { answers: MEMBERS() },
   [`POST ${ORGANIZATION}/roles`]: {

@@ -240,7 +240,7 @@ t.test('a subscription of the payment provider is followed, and the same twice c
   roll(course, at('2026-02-10T10:00:00'))
   t.notOk(follow(course, provided(SMALL, '2026-02-10T10:00:00', '2026-03-10T10:00:00'), at('2026-02-10T10:05:00')))
   t.ok(follow(course, provided(LARGE, '2026-02-10T10:00:00', '2026-03-10T10:00:00'), at('2026-02-24T10:00:00')))
-  t.same(owed(course).slice(2), ['proration_credit -500 now', 'proration_charge 4500 now'])
+  t.same(owed(course).slice(2), ['proration_credit -500 period_end', 'proration_charge 4500 period_end'])
   t.notOk(
     follow(course, { ...first, status: 'canceled', stripeSubscriptionId: 'sub_older' }, at('2026-02-25T00:00:00')),
   )

@@ -171,7 +171,7 @@ t.test('no amount and no quantity of billing is a number, and nothing there is a
 
 t.test('what comes late for a plan that was left is billed in what the organization is billed in', async (t) => {
   const { seller, buyer } = anInput({})
-  const facts = { buyer, taxBasisPoints: 0n, charges: [], coupons: [], credit: 0n }
+  const facts = { buyer, taxBasisPoints: 0n, charges: [], coupons: [], credit: 0n, collectedBy: null }
   const measurement = { cutOff: new Date('2026-02-02'), previousCutOff: new Date('2026-01-02') }
   const measurements = { period: period(2), usages: [], late: [late(10n, 200n)] }
   const given = { seller, subscriptionId: 'sub_1', measurements, measurement }

@@ -157,6 +157,32 @@ t.test(
   },
 )
 
+t.test('the last hours of a subscription that has ended are told while its last invoice is open', async (t) => {
+  at('2026-11-08T10:20:00Z')
+  const tenant = await makeBilled()
+  const end = (wish: boolean) =>
+    app.postgres.withTenant(tenant.organizationId, (tx) =>
+      tx.execute(sql`update stripe_subscriptions set status = 'canceled', canceled_at = '2026-11-08T10:05:00Z',
+        cancel_at_period_end = ${wish}, period_ends_at = '2026-11-08T11:05:00Z'`),
+    )
+  await count(tenant, '2026-11-08T08:00:00Z', 5)
+  await push()
+  await end(false)
+  await count(tenant, '2026-11-08T09:00:00Z', 30, false)
+  await count(tenant, '2026-11-08T10:00:00Z', 4)
+  at('2026-11-08T11:00:00Z')
+  await push()
+  t.same(toldOf(tenant).slice(1), ['2026-11-08T09:59:59.000Z 30'], 'not the hour that the next plan begins with')
+  at('2026-11-08T11:20:00Z')
+  await end(true)
+  await push()
+  t.same(toldOf(tenant).slice(2), ['2026-11-08T10:59:59.000Z 4'], 'one that was to end with its period ends then')
+  at('2026-11-09T12:00:00Z')
+  await count(tenant, '2026-11-08T09:00:00Z', 31)
+  await push()
+  t.equal(toldOf(tenant).length, 3, 'a day later nobody is billed for it')
+})
+
 t.test('an organization without a subscription at Stripe is not told of', async (t) => {
   at('2026-11-07T12:30:00Z')
   const tenant = await makeBilled()

@@ -7,7 +7,8 @@ import {
   stripeInvoices,
   stripeSubscriptions,
 } from '../../src/domains/billing/stripe/tables.ts'
-import { startTestApp } from '../helpers/app.ts'
+import { authorized, startTestApp } from '../helpers/app.ts'
+import { addMember, sessionOf } from '../helpers/principals.ts'
 import { randomOf, STRIPE_SECRET, signedEvent, startStripeDouble } from '../helpers/stripe-double.ts'
 import { makeEntitlementTables, recordEntitlements } from '../helpers/stripe-entitlements.ts'
 import type { StripeEvent } from '../helpers/stripe-state.ts'
@@ -239,6 +240,58 @@ t.test('an outage is waited out, and what never works is set aside', async (t) =
   t.match(await eventOf(event?.id ?? ''), { status: 'done' })
   t.match(await eventOf('evt_poison'), { status: 'dead', attempts: 10, error: 'stripe 404 resource_missing' })
 })
+
+t.test(
+  'the operator finds what was set aside and has it processed again, once; it stands in the audit log',
+  async (t) => {
+    const [tenant, outsider] = await createTwoTenants(app)
+    const { organizationId } = tenant
+    const operatorId = await addMember(app, outsider, 'viewer')
+    await app.postgres.withSystem((tx) => tx.execute(sql`update users set is_operator = true where id = ${operatorId}`))
+    const as = (userId: string, method: 'GET' | 'POST', path: string) =>
+      app.inject(authorized(sessionOf(app, userId), { method, url: `/v1/admin/stripe/events${path}` }))
+    const subscription = subscribe(await makeCustomer(organizationId))
+    for (const event of state.events) if (event.data.object.id === subscription.id) await deliver(event)
+    await work()
+    const kept = state.get(subscription.id)
+    state.objects.delete(subscription.id)
+    await deliver({
+      ...(state.events.at(-1) as StripeEvent),
+      id: 'evt_lost',
+      created: state.clock.seconds + 99,
+      data: { object: kept },
+    })
+    await workThrough(60)
+    state.objects.set(subscription.id, kept)
+    const listed = (await as(operatorId, 'GET', '')).json<{
+      data: { id: string; error: string }[]
+      nextCursor: string | null
+    }>()
+    t.match(
+      listed.data.find(({ id }) => id === 'evt_lost'),
+      { status: 'dead', error: 'stripe 404 resource_missing' },
+    )
+    const [first, second] = listed.data
+    const page = (await as(operatorId, 'GET', '?limit=1')).json()
+    t.match(page, { data: [{ id: first?.id }], nextCursor: first?.id })
+    t.match((await as(operatorId, 'GET', `?limit=1&cursor=${first?.id}`)).json(), { data: [{ id: second?.id }] })
+    t.equal((await as(tenant.userId, 'POST', '/evt_lost/replay')).statusCode, 404)
+    t.match(await eventOf('evt_lost'), { status: 'dead' })
+    t.match((await as(operatorId, 'POST', '/evt_lost/replay')).json(), {
+      id: 'evt_lost',
+      status: 'pending',
+      attempts: 0,
+    })
+    t.equal((await as(operatorId, 'POST', '/evt_lost/replay')).statusCode, 404, 'it is not dead any more')
+    await workThrough(2)
+    t.match(await eventOf('evt_lost'), { status: 'done' })
+    const { rows } = await app.postgres.withTenant(organizationId, (tx) =>
+      tx.execute(sql`select actor_id, target_id from audit_entries where action = 'billing.stripe_event_replayed'`),
+    )
+    t.match(rows, [{ target_id: 'evt_lost' }])
+    t.equal(rows.length, 1)
+  },
+)
 
 t.test('what belongs to no organization is left alone', async (t) => {
   const before = state.events.length

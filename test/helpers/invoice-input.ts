@@ -92,6 +92,7 @@ export const anInput = (given: Partial<InvoiceInput>): InvoiceInput => ({
   coupons: [],
   taxBasisPoints: 0n,
   credit: 0n,
+  collectedBy: null,
   issue: null,
   ...given,
 })

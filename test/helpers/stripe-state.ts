@@ -37,6 +37,25 @@ export interface Invoice extends StripeObject {
   status_transitions: { paid_at: number | null; finalized_at: number | null; voided_at: number | null }
 }
 
+interface MeteredPrice extends StripeObject {
+  /** As the form has it: by index. */
+  tiers: Record<string, { up_to: string; unit_amount_decimal?: string }>
+}
+
+const isMetered = (price: unknown): price is MeteredPrice =>
+  (price as { recurring?: { usage_type?: string } }).recurring?.usage_type === 'metered'
+
+/** Each tier prices what lies in it; whole minor units are all that tests use. */
+function graduated(tiers: MeteredPrice['tiers'], used: number): number {
+  let [amount, from] = [0, 0]
+  for (const { up_to, unit_amount_decimal = '0' } of Object.values(tiers)) {
+    const to = up_to === 'inf' ? Infinity : Number(up_to)
+    amount += Math.max(0, Math.min(used, to) - from) * Number(unit_amount_decimal)
+    from = to
+  }
+  return amount
+}
+
 /** A failure as Stripe answers it. */
 export class StripeFault extends Error {
   readonly status: number
@@ -107,12 +126,21 @@ export function createStripeState({ livemode = false } = {}) {
 
   const baseAmountOf = (subscription: Subscription): number =>
     subscription.items.data.reduce(
-      (sum, item) => sum + Number((item.price as StripeObject).unit_amount_decimal ?? 0),
+      (sum, { price }) => sum + (isMetered(price) ? 0 : Number((price as StripeObject).unit_amount_decimal ?? 0)),
       0,
     )
 
+  /** What the meters have counted in a period, by the prices of the subscription. */
+  function usageAmountOf({ customer, items }: Subscription, { start, end }: { start: number; end: number }): number {
+    const used = meterEvents
+      .filter((one) => one.customer === customer && one.at >= start && one.at < end)
+      .reduce((sum, { value }) => sum + Number(value), 0)
+    return items.data.reduce((sum, { price }) => sum + (isMetered(price) ? graduated(price.tiers, used) : 0), 0)
+  }
+
   function invoiceFor(subscription: Subscription, reason: string, period: { start: number; end: number }): Invoice {
-    const total = subscription.status === 'trialing' ? 0 : baseAmountOf(subscription)
+    const total =
+      subscription.status === 'trialing' ? 0 : baseAmountOf(subscription) + usageAmountOf(subscription, period)
     const invoice = put('in', 'invoice', {
       customer: subscription.customer,
       status: 'draft',
@@ -208,15 +236,13 @@ export function createStripeState({ livemode = false } = {}) {
         return
       }
       const start = period.current_period_end
+      const wasTrial = subscription.status === 'trialing'
+      const billed = { start: wasTrial ? start : period.current_period_start, end: start }
       for (const item of subscription.items.data)
         Object.assign(item, { current_period_start: start, current_period_end: start + MONTH_SECONDS })
-      if (subscription.status === 'trialing') subscription.status = 'active'
+      if (wasTrial) subscription.status = 'active'
       emit('customer.subscription.updated', subscription)
-      collect(
-        invoiceFor(subscription, 'subscription_cycle', { start: start - MONTH_SECONDS, end: start }),
-        subscription,
-        isDeclined,
-      )
+      collect(invoiceFor(subscription, 'subscription_cycle', billed), subscription, isDeclined)
     },
 
     /** Stripe tries a card again. */

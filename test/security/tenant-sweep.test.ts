@@ -118,6 +118,8 @@ const PLAIN: Record<string, string> = {
   day: '2026-01-31',
   meterKey: 'events',
   providerId: 'nothing',
+  // Of no tenant: the operator's alone.
+  eventId: 'evt_nothing',
 }
 const OWNERS = ['projectId', 'organizationId']
 /** What an authority calls a company; it names nothing here. */

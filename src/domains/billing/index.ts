@@ -39,6 +39,8 @@ import { createSpendService } from './spend/service.ts'
 import { checkoutRoutes } from './stripe/checkout/routes.ts'
 import { createCheckoutService } from './stripe/checkout/service.ts'
 import { createStripeClient } from './stripe/client.ts'
+import { stripeEventRoutes } from './stripe/events/routes.ts'
+import { createStripeEventsService } from './stripe/events/service.ts'
 import { createIntakeService } from './stripe/intake/service.ts'
 import { createAccountLease } from './stripe/leasing/service.ts'
 import { createChangesService } from './subscriptions/changes/service.ts'
@@ -64,7 +66,7 @@ export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { openReconciliation, reconciliationJobs } from './reconciliation/jobs.ts'
 export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
 export { stripeWebhook } from './stripe/intake/routes.ts'
-export { openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
+export { openCollecting, openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
 export type { ProviderPorts } from './stripe/ports.ts'
 export { type ChangesService, createChangesService } from './subscriptions/changes/service.ts'
 export { subscriptionJobs } from './subscriptions/jobs.ts'
@@ -164,6 +166,8 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
   const changes = createChangesService({ subscriptions, catalog })
   await app.register(subscriptionRoutes, { changes })
   await app.register(checkoutRoutes, { checkout: stripe?.checkout, publicUrl })
+  const events = createStripeEventsService({ postgres: app.postgres, clock: () => new Date() })
+  await app.register(stripeEventRoutes, { events })
   await app.register(meterRoutes, { meters })
   const reads = createUsageReads({ postgres: app.postgres, meters, ensure: subscriptions.current, completeThrough })
   await app.register(usageReadRoutes, { reads })

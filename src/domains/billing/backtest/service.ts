@@ -130,6 +130,7 @@ function draftInvoice(period: store.PastPeriod, terms: PlanTerms, usages: readon
     late: [],
     charges: amount === 0n ? [] : [{ ...charge, amount }],
     coupons: [],
+    collectedBy: null,
     taxBasisPoints: 0n,
     credit: 0n,
     issue: null,

@@ -33,6 +33,8 @@ export interface InvoiceInput {
   taxBasisPoints: bigint
   /** What the organization has in credit. */
   credit: bigint
+  /** Who collects it, with a claim of their own that this one is the proof of; null where it is to be paid by hand. */
+  collectedBy: 'stripe' | null
   /** What finalization adds; a preview has none of it. */
   issue: { number: string; issuedAt: Date; dueAt: Date } | null
 }
@@ -54,7 +56,7 @@ export function buildInvoice(input: InvoiceInput): InvoiceDocument {
     taxBasisPoints: input.taxBasisPoints,
   })
   const { lines: parts, discounts, ...whole } = totals
-  const creditApplied = creditOf(input.credit, whole.total)
+  const creditApplied = input.collectedBy ? 0n : creditOf(input.credit, whole.total)
   return {
     format: 'meterhouse.invoice.1',
     number: issue?.number ?? null,
@@ -62,6 +64,7 @@ export function buildInvoice(input: InvoiceInput): InvoiceDocument {
     dueAt: issue?.dueAt.toISOString() ?? null,
     reason: input.reason,
     currency: input.currency,
+    ...(input.collectedBy && { collectedBy: input.collectedBy }),
     seller: input.seller,
     buyer: input.buyer,
     subscriptionId: input.subscriptionId,

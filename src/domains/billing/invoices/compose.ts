@@ -13,6 +13,7 @@ export interface Facts {
   charges: readonly (StoredCharge & { subscriptionId: string; currency: string; createdAt: Date })[]
   coupons: readonly { id: string; code: string; coupon: CouponTerms; currency: string | null; period: bigint }[]
   credit: bigint
+  collectedBy: 'stripe' | null
 }
 
 interface OfPeriod {
@@ -75,18 +76,21 @@ export function chargesInput(facts: Facts, seller: Seller): InvoiceInput {
 export const billedAt = (charges: readonly { createdAt: Date }[]): Date =>
   new Date(Math.max(...charges.map(({ createdAt }) => createdAt.getTime())))
 
-const common = ({ buyer, taxBasisPoints, charges, credit }: Facts, seller: Seller) => ({
+/** What Stripe collects has neither our tax nor our coupons nor our credit: the document says what Stripe's invoice says. */
+const common = ({ buyer, taxBasisPoints, charges, credit, collectedBy }: Facts, seller: Seller) => ({
   seller,
   buyer,
-  taxBasisPoints,
+  collectedBy,
+  taxBasisPoints: collectedBy ? 0n : taxBasisPoints,
   credit,
   charges: charges.map(toCharge),
   issue: null,
 })
 
 /** A share counts in any currency, an amount in its own. */
-const couponsIn = ({ coupons }: Facts, currency: string): InvoiceInput['coupons'] =>
+const couponsIn = ({ coupons, collectedBy }: Facts, currency: string): InvoiceInput['coupons'] =>
   coupons
+    .filter(() => collectedBy === null)
     .filter((one) => one.currency === null || one.currency === currency)
     .map(({ id, code, coupon, period }) => ({ id, code, coupon: toCoupon(coupon), period }))
 

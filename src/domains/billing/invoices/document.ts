@@ -113,6 +113,9 @@ export const InvoiceDocument = Type.Object(
     dueAt: orNull(Time),
     reason: Type.String(),
     currency: Type.String(),
+    collectedBy: Type.Optional(
+      Type.Literal('stripe', { description: 'Who collects what is due. Left out where it is to be paid by hand.' }),
+    ),
     seller: Seller,
     buyer: Buyer,
     subscriptionId: orNull(Type.String()),

@@ -66,6 +66,12 @@ export function measurementOf(period: StoredPeriod, { periods, ...known }: Known
   return { ...known, cutOff, earlier, previousCutOff: times.length > 0 ? new Date(Math.max(...times)) : null }
 }
 
+/** Stripe closes an invoice an hour after its period, and bills what comes later with the next: so do we where it collects. */
+const STRIPE_GRACE_MS = 3_600_000
+
+export const graceOf = (collectedBy: 'stripe' | null, graceMs: number): number =>
+  collectedBy ? Math.min(graceMs, STRIPE_GRACE_MS) : graceMs
+
 /**
  * Until when an event may come and still be on the invoice of its period: for a while after the end, and never before the cut-off of a
  * period before, which ends what is late for that one.

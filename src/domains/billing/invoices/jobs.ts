@@ -15,11 +15,13 @@ const QUEUE = 'invoice-mails'
 interface Options {
   config: Config
   invoices: Pick<IssuingService, 'invoiceDue'>
+  /** Told of each invoice at least once, before its mail is sent. */
+  onFinalized?: ((organizationId: string) => Promise<void>) | undefined
 }
 
 /** Bills what is over and what is due, and mails the invoices. */
-export const invoiceJobs: FastifyPluginAsync<Options> = async (app, { config, invoices }) => {
-  await app.register(invoiceMails, { config })
+export const invoiceJobs: FastifyPluginAsync<Options> = async (app, { config, invoices, onFinalized }) => {
+  await app.register(invoiceMails, { config, onFinalized })
   let running: Promise<unknown> | undefined
   const timer = setInterval(() => {
     running ??= inTurn(app.redis, 'invoices', TURN_MS, () => invoices.invoiceDue())
@@ -35,7 +37,7 @@ export const invoiceJobs: FastifyPluginAsync<Options> = async (app, { config, in
 }
 
 /** A job has the id of its fact, so that an invoice is mailed once however often the relay repeats it. */
-const invoiceMails: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+const invoiceMails: FastifyPluginAsync<Omit<Options, 'invoices'>> = async (app, { config, onFinalized }) => {
   const mailer = createMailer(config.mail)
   const mails = createInvoiceMailsService(app)
   const domain = new URL(config.http.publicUrl).hostname
@@ -49,9 +51,10 @@ const invoiceMails: FastifyPluginAsync<{ config: Config }> = async (app, { confi
       if (mail) await mailer.send({ ...mail, messageId: `<${fact.id}@${domain}>` })
     },
   })
-  app.facts.carry(INVOICE_FINALIZED, ({ id, organizationId, payload }) =>
-    jobs.add(id, { id, organizationId, invoiceId: String(payload.invoiceId) }),
-  )
+  app.facts.carry(INVOICE_FINALIZED, async ({ id, organizationId, payload }) => {
+    await onFinalized?.(organizationId)
+    await jobs.add(id, { id, organizationId, invoiceId: String(payload.invoiceId) })
+  })
   app.addHook('onReady', async () => jobs.start())
   app.addHook('preClose', async () => {
     await jobs.stop()

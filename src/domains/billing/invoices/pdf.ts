@@ -43,7 +43,7 @@ function head(sheet: Sheet, { seller, buyer, ...document }: InvoiceDocument, tit
   const facts = [
     ['Number', document.number ?? '–'],
     ['Issued', dayOf(document.issuedAt)],
-    ['Due', dayOf(document.dueAt)],
+    document.collectedBy ? ['Collected', 'through Stripe'] : ['Due', dayOf(document.dueAt)],
     ...(document.period ? [['Period', `${dayOf(document.period.startsAt)} – ${dayOf(document.period.endsAt)}`]] : []),
     ['Currency', document.currency],
   ]
@@ -137,6 +137,10 @@ function totals(sheet: Sheet, document: InvoiceDocument): void {
       line(BigInt(creditApplied) > 0n ? 'Credit used' : 'Given as credit', negative(creditApplied))
     sheet.gap(4)
     line('Amount due', document.amountDue, true)
+    if (document.collectedBy)
+      sheet.row([{ text: 'Collected through Stripe. Please do not pay it in another way.', at: WHOLE }], {
+        color: 'quiet',
+      })
   })
 }
 

@@ -3,7 +3,15 @@ import { invoiceNotFound, lineNotMeasured, noPeriod } from '../errors.ts'
 import { buildInvoice } from './build.ts'
 import { periodInput } from './compose.ts'
 import type { InvoiceDocument, InvoiceLine, Seller } from './document.ts'
-import { createGathering, cutOffOf, type Measurement, type Meters, measurementOf, type Plans } from './gathering.ts'
+import {
+  createGathering,
+  cutOffOf,
+  graceOf,
+  type Measurement,
+  type Meters,
+  measurementOf,
+  type Plans,
+} from './gathering.ts'
 import * as sources from './sources/store.ts'
 import * as store from './store.ts'
 
@@ -58,9 +66,11 @@ export function createInvoicesService({ postgres, meters, plans, seller, graceMs
     }
     const measurement: Measurement = measurementOf(period, known, period.endsAt)
     const now = clock()
-    const cutOff = asked ?? (period.status === 'ended' ? cutOffOf(period, measurement, graceMs) : now)
+    const collectedBy = await sources.collectorOf(tx, organizationId, period.id)
+    const cutOff =
+      asked ?? (period.status === 'ended' ? cutOffOf(period, measurement, graceOf(collectedBy, graceMs)) : now)
     const charges = await sources.listPeriodCharges(tx, organizationId, period.id)
-    const facts = await sources.readFacts(tx, organizationId, charges, period.endsAt)
+    const facts = await sources.readFacts(tx, organizationId, { charges, at: period.endsAt, collectedBy })
     return {
       period,
       measurement: { ...measurement, cutOff: new Date(Math.min(cutOff.getTime(), now.getTime())) },

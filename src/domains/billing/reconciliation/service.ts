@@ -3,7 +3,7 @@ import type { Difference } from '../invoices/difference.ts'
 import type { QuotaComparison } from '../quota/recount.ts'
 import { EVENTS_METER } from '../stripe/meters.ts'
 import { findLiveSubscription } from '../stripe/store.ts'
-import { pushableHours } from '../stripe/usage/hours.ts'
+import { billedOf, pushableHours } from '../stripe/usage/hours.ts'
 import { type CountedHour, countedHours } from '../stripe/usage/queries.ts'
 import * as store from './store.ts'
 
@@ -83,8 +83,9 @@ export function createReconciliationService(dependencies: Dependencies) {
           detail: `${deadAt ? 'given up' : 'not sent'}: ${error ?? 'never tried'}`,
         }))
         const subscription = await findLiveSubscription(tx, organizationId)
-        if (!subscription) return stuck
-        const { from } = pushableHours(subscription, now)
+        const billed = subscription && billedOf(subscription, now)
+        if (!billed) return stuck
+        const { from } = pushableHours(billed, now)
         const span = { meterKey: EVENTS_METER, from, to: before }
         const { rows } = await tx.execute<CountedHour>(countedHours(organizationId, span))
         const told = rows.filter(({ complete }) => complete)

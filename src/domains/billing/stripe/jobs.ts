@@ -1,11 +1,15 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import type { StripeAccount } from '../../../config.ts'
+import type { Config, StripeAccount } from '../../../config.ts'
+import { createJobs } from '../../../infra/jobs.ts'
+import { createMailer } from '../../../infra/mail.ts'
 import { createApply } from './applying/service.ts'
 import { createStripeClient } from './client.ts'
-import { PROVIDER_CHANGED } from './fact-kinds.ts'
+import { createCollecting } from './collecting/service.ts'
+import { PAYMENT_FAILED, PROVIDER_CHANGED, STRIPE_INVOICE_PAID } from './fact-kinds.ts'
 import { factPorts } from './fact-ports.ts'
 import { createFollowing, type Provided } from './following/service.ts'
 import { createStripeLoops } from './loops.ts'
+import { createStripeMails, type FailedPayment } from './mails/service.ts'
 import type { ProviderPorts } from './ports.ts'
 import { createProcessing } from './processing/service.ts'
 import { createSweep } from './sweep/service.ts'
@@ -46,12 +50,27 @@ export const stripeJobs: FastifyPluginAsync<WorkOptions> = async (app, options) 
   app.addHook('preClose', () => loops.stop())
 }
 
+/** Settles the invoices of ours that Stripe has collected; see createCollecting. */
+export function openCollecting(
+  { postgres, metrics, log }: Pick<FastifyInstance, 'postgres' | 'metrics' | 'log'>,
+  pay: Parameters<typeof createCollecting>[0]['pay'],
+) {
+  const onDiffering = (found: object) => {
+    metrics.deadJobs.inc({ queue: 'stripe' })
+    log.error(found, 'an invoice is not what Stripe has collected for it')
+  }
+  return createCollecting({ postgres, pay, onDiffering })
+}
+
 interface FollowingOptions {
+  config: Config
+  collect: (organizationId: string) => Promise<void>
   setFromProvider: (organizationId: string, provided: Provided) => Promise<unknown>
 }
 
 /** Lets subscriptions follow Stripe's. The relay of facts is one at a time, so that what is stored last is what they come to. */
-export const stripeFollowing: FastifyPluginAsync<FollowingOptions> = async (app, { setFromProvider }) => {
+export const stripeFollowing: FastifyPluginAsync<FollowingOptions> = async (app, options) => {
+  const { setFromProvider, collect, config } = options
   const { postgres, metrics, log } = app
   const onRefused = (code: string) => {
     metrics.deadJobs.inc({ queue: 'stripe' })
@@ -59,4 +78,33 @@ export const stripeFollowing: FastifyPluginAsync<FollowingOptions> = async (app,
   }
   const follow = createFollowing({ postgres, setFromProvider, onRefused })
   app.facts.carry(PROVIDER_CHANGED, ({ organizationId }) => follow(organizationId))
+  app.facts.carry(STRIPE_INVOICE_PAID, ({ organizationId }) => collect(organizationId))
+  await app.register(stripeMails, { config })
+}
+
+const QUEUE = 'stripe-mails'
+
+/** A job has the id of its fact, so that each failure is told once however often the relay repeats it. */
+const stripeMails: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
+  const mailer = createMailer(config.mail)
+  const mails = createStripeMails(app)
+  const domain = new URL(config.http.publicUrl).hostname
+  const jobs = createJobs<FailedPayment>({
+    redisUrl: config.redis.url,
+    name: QUEUE,
+    log: app.log,
+    onDeadLetter: () => app.metrics.deadJobs.inc({ queue: QUEUE }),
+    work: async (failed) => {
+      const mail = await mails.compose(failed)
+      if (mail) await mailer.send({ ...mail, messageId: `<${failed.id}@${domain}>` })
+    },
+  })
+  app.facts.carry(PAYMENT_FAILED, ({ id, organizationId, payload }) =>
+    jobs.add(id, { id, organizationId, stripeInvoiceId: String(payload.stripeInvoiceId) }),
+  )
+  app.addHook('onReady', async () => jobs.start())
+  app.addHook('preClose', async () => {
+    await jobs.stop()
+    mailer.close()
+  })
 }

@@ -37,7 +37,7 @@ export function createPrices({ stripe, meters }: { stripe: Stripe; meters: Meter
 
   return {
     /** The items of a subscription to the plan. Throws 409 for a plan that Stripe cannot bill as we would. */
-    async itemsOf(sold: SoldPlan): Promise<{ price: string; quantity?: number }[]> {
+    async itemsOf(sold: SoldPlan): Promise<{ price: string; quantity?: 1 }[]> {
       const wanted = pricesOf(sold)
       const lookupKeys = wanted.map(({ lookup_key }) => lookup_key)
       const { data } = await stripe.prices.list({ lookup_keys: lookupKeys, active: true })
@@ -47,7 +47,7 @@ export function createPrices({ stripe, meters }: { stripe: Stripe; meters: Meter
         wanted.map(async ({ isMetered, ...params }) => {
           const key = params.lookup_key
           const price = known.get(key) ?? (await create(params, isMetered, product))
-          return isMetered ? { price } : { price, quantity: 1 }
+          return isMetered ? { price } : { price, quantity: 1 as const }
         }),
       )
     },
@@ -126,9 +126,9 @@ function tiered(mode: 'graduated' | 'volume', tiers: Tier[], included: string): 
 }
 
 /** Stripe's library takes quantities as numbers. */
-function wholeNumber(quantity: bigint): number {
-  if (quantity > BigInt(Number.MAX_SAFE_INTEGER)) throw notSold()
-  return Number(quantity)
+function wholeNumber(count: bigint): number {
+  if (count > BigInt(Number.MAX_SAFE_INTEGER)) throw notSold()
+  return Number(count)
 }
 
 /** Which plan a price of ours belongs to. */

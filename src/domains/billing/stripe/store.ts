@@ -65,6 +65,15 @@ export async function findOrganizationOf(tx: SystemTx, customerId: string): Prom
   return rows[0]?.organizationId
 }
 
+/** Whose an object of Stripe's is; undefined where nothing is stored of it. */
+export async function findOrganizationOfObject(tx: SystemTx, id: string): Promise<string | undefined> {
+  const { rows } = await tx.execute<{ organization_id: string }>(sql`
+    select organization_id from stripe_subscriptions where id = ${id}
+    union select organization_id from stripe_invoices where id = ${id}
+    union select organization_id from stripe_accounts where customer_id = ${id} limit 1`)
+  return rows[0]?.organization_id
+}
+
 /** Forgets a customer that Stripe has deleted; the next one is another. */
 export async function forgetCustomer(tx: TenantTx, organizationId: string, customerId: string): Promise<void> {
   await tx
@@ -79,6 +88,15 @@ export async function lockAccount(tx: TenantTx, organizationId: string): Promise
     .from(stripeAccounts)
     .where(eq(stripeAccounts.organizationId, organizationId))
     .for('update')
+}
+
+/** All subscriptions that an organization has had, in the order of their making. */
+export async function listSubscriptions(tx: TenantTx, organizationId: string): Promise<SubscriptionRow[]> {
+  return tx
+    .select()
+    .from(stripeSubscriptions)
+    .where(eq(stripeSubscriptions.organizationId, organizationId))
+    .orderBy(asc(stripeSubscriptions.createdAt), asc(stripeSubscriptions.id))
 }
 
 /** A subscription that has not ended, the oldest where there are several. */
@@ -113,6 +131,12 @@ export async function findSubscription(tx: TenantTx, id: string): Promise<Subscr
   return row
 }
 
+export async function readInvoice(tx: TenantTx, id: string): Promise<InvoiceRow | undefined> {
+  const [row] = await tx.select().from(stripeInvoices).where(eq(stripeInvoices.id, id))
+  return row
+}
+
+/** Reads an invoice and makes whoever else stores it wait. */
 export async function findInvoice(tx: TenantTx, id: string): Promise<InvoiceRow | undefined> {
   const [row] = await tx.select().from(stripeInvoices).where(eq(stripeInvoices.id, id)).for('update')
   return row

@@ -215,11 +215,12 @@ export function chargeRest(
   kind: 'proration_charge' | 'proration_credit',
   agreed: Agreed,
   at: Date,
+  due: Charge['due'] = 'now',
 ): void {
   const { period } = course
   if (!period) return
   const share = { from: secondsBetween(period.startsAt, at), to: secondsBetween(period.startsAt, period.endsAt) }
   const rest = prorate(baseOf(agreed), { ...share, period: share.to })
   const amount = kind === 'proration_credit' ? -rest : rest
-  charge(course, { kind, amount, agreed, fromAt: at, toAt: period.endsAt, due: 'now', periodId: period.id, at })
+  charge(course, { kind, amount, agreed, fromAt: at, toAt: period.endsAt, due, periodId: period.id, at })
 }

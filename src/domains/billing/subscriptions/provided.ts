@@ -61,8 +61,9 @@ function goOn(course: Course, { agreed, status, endsAt }: Provided, now: Date): 
   const isPausing = (status === 'paused') !== (subscription.status === 'paused')
   const isOther = !isSamePlan(referenceOf(agreed), referenceOf(course.agreed))
   if (isOther && status !== 'trialing') {
-    chargeRest(course, 'proration_credit', course.agreed, now)
-    chargeRest(course, 'proration_charge', agreed, now)
+    // Stripe puts what a change costs on the invoice of the period's end, and so do we, or one claim would be two.
+    chargeRest(course, 'proration_credit', course.agreed, now, 'period_end')
+    chargeRest(course, 'proration_charge', agreed, now, 'period_end')
   }
   if (isPausing) Object.assign(subscription, { pausedAt: status === 'paused' ? now : null })
   subscription.status = status

@@ -8,7 +8,15 @@ import { canonicalText, contentHashOf } from '../canonical.ts'
 import { amountsOf, chargesInput, lineRows, periodInput } from '../compose.ts'
 import type { InvoiceDocument, Seller } from '../document.ts'
 import { INVOICE_FINALIZED, INVOICE_PAID } from '../fact-kinds.ts'
-import { createGathering, cutOffOf, type Measurement, type Meters, measurementOf, type Plans } from '../gathering.ts'
+import {
+  createGathering,
+  cutOffOf,
+  graceOf,
+  type Measurement,
+  type Meters,
+  measurementOf,
+  type Plans,
+} from '../gathering.ts'
 import { numberOf } from '../number.ts'
 import * as sources from '../sources/store.ts'
 import * as store from '../store.ts'
@@ -52,9 +60,10 @@ export function createIssuingService(options: Dependencies) {
       periods: await sources.listPeriods(tx, organizationId),
       versions: await store.meterVersions(tx, organizationId),
       numbers: await store.numbersOf(tx, organizationId),
+      collectedBy: await sources.collectorOf(tx, organizationId, period.id),
     }))
     const measurement = measurementOf(period, known, period.endsAt)
-    return { ...measurement, cutOff: cutOffOf(period, measurement, options.graceMs) }
+    return { ...measurement, cutOff: cutOffOf(period, measurement, graceOf(known.collectedBy, options.graceMs)) }
   }
 
   /** Drafts the invoice of a period that is over, and finalizes it once everything through its cut-off is stored. */
@@ -71,7 +80,8 @@ export function createIssuingService(options: Dependencies) {
       const now = await sources.findPeriod(tx, organizationId, period.id)
       if (now?.status !== 'ended') return false
       const charges = await sources.listPeriodCharges(tx, organizationId, period.id)
-      const facts = await sources.readFacts(tx, organizationId, charges, period.endsAt)
+      const collectedBy = await sources.collectorOf(tx, organizationId, period.id)
+      const facts = await sources.readFacts(tx, organizationId, { charges, at: period.endsAt, collectedBy })
       const input = periodInput({ seller, subscriptionId, facts, measurements, measurement })
       return isDue ? close(tx, period, input) : draft(tx, period, input)
     })
@@ -103,20 +113,31 @@ export function createIssuingService(options: Dependencies) {
     return true
   }
 
-  /** Bills the charges of an organization that do not wait for the end of a period. */
+  /** Bills charges of an organization that do not wait for the end of a period; those of each collector apart. */
   async function invoiceCharges(organizationId: string): Promise<boolean> {
     return postgres.withSystem(async (tx) => {
       await sources.lockAccount(tx, organizationId)
-      const charges = await sources.listChargesDue(tx, organizationId)
-      const [last] = charges.slice(-1)
+      const { charges, collectedBy } = await firstClaim(tx, organizationId)
+      const last = charges.at(-1)
       if (!last) return false
-      const facts = await sources.readFacts(tx, organizationId, charges, last.createdAt)
+      const facts = await sources.readFacts(tx, organizationId, { charges, at: last.createdAt, collectedBy })
       const invoiceId = newId('inv', clock().getTime())
       const made = { organizationId, invoiceId, periodId: null, input: chargesInput(facts, seller) }
       await insertDraft(tx, made)
       await finalize(tx, made)
       return true
     })
+  }
+
+  /** What is due and makes one claim: all that is paid by hand, or what Stripe bills with one period. */
+  async function firstClaim(tx: SystemTx, organizationId: string) {
+    const due = await sources.listChargesDue(tx, organizationId)
+    const collectors = new Map<string, 'stripe' | null>()
+    for (const { periodId } of due) collectors.set(periodId, await sources.collectorOf(tx, organizationId, periodId))
+    const first = due[0]?.periodId ?? ''
+    const collectedBy = collectors.get(first) ?? null
+    const isOf = (periodId: string) => (collectedBy ? periodId === first : !collectors.get(periodId))
+    return { charges: due.filter(({ periodId }) => isOf(periodId)), collectedBy }
   }
 
   interface Made {
@@ -144,7 +165,7 @@ export function createIssuingService(options: Dependencies) {
     await sources.markCharges(tx, organizationId, chargeIds, invoiceId)
     const number = numberOf(options.numberPrefix, await store.takeNumber(tx, options.numberPrefix))
     const document = buildInvoice({ ...input, issue: { number, issuedAt, dueAt } })
-    const isPaid = document.amountDue === '0'
+    const isPaid = BigInt(document.amountDue) <= 0n
     const state = {
       number,
       status: isPaid ? 'paid' : 'open',
@@ -206,7 +227,7 @@ export function createIssuingService(options: Dependencies) {
         }
       }
       for await (const organizationId of pages(postgres, sources.listWithChargesDue, (id) => id))
-        await attempt(() => invoiceCharges(organizationId))
+        while (await attempt(() => invoiceCharges(organizationId)));
       // A period that closes lets the next one of the same organization be billed, so they are listed until nothing is made.
       for (let before = -1; made !== before; ) {
         before = made

@@ -36,14 +36,23 @@ export function createInvoiceMailsService({ postgres }: { postgres: Postgres }) 
   }
 }
 
-function contentOf({ number, total, amountDue, currency, dueAt, seller, buyer }: InvoiceDocument) {
-  const due =
-    amountDue === '0'
-      ? 'There is nothing to be paid.'
-      : `${moneyText(amountDue, currency)} are to be paid by ${dueAt?.slice(0, 10)}.`
+function contentOf({ number, total, currency, seller, buyer, ...document }: InvoiceDocument) {
+  const due = dueText({ currency, ...document })
   return {
     subject: `Invoice ${number} from ${seller.name}`,
     before: ['Hello,', `attached is invoice ${number} for ${buyer.name} over ${moneyText(total, currency)}. ${due}`],
     after: [],
   }
+}
+
+/** Nobody is asked to pay what Stripe collects. */
+function dueText({
+  amountDue,
+  currency,
+  dueAt,
+  collectedBy,
+}: Pick<InvoiceDocument, 'amountDue' | 'currency' | 'dueAt' | 'collectedBy'>) {
+  if (collectedBy) return 'It is collected through Stripe: you have nothing to do.'
+  if (amountDue === '0') return 'There is nothing to be paid.'
+  return `${moneyText(amountDue, currency)} are to be paid by ${dueAt?.slice(0, 10)}.`
 }

@@ -188,9 +188,29 @@ async function readBalance(tx: Tx, organizationId: string): Promise<bigint> {
   return last?.balance ?? 0n
 }
 
+/**
+ * Who collects what a period costs: Stripe, where a subscription there was alive in it that its own followed. What is called Stripe's is
+ * never asked for by us, and what is not is never billed there.
+ */
+export async function collectorOf(tx: Tx, organizationId: string, periodId: string): Promise<'stripe' | null> {
+  const { rows } = await tx.execute(sql`
+    select 1 from billing_periods p
+    join subscriptions s on s.organization_id = p.organization_id and s.id = p.subscription_id
+    join stripe_subscriptions x on x.organization_id = p.organization_id
+    where p.organization_id = ${organizationId} and p.id = ${periodId} and s.stripe_subscription_id is not null
+      and x.status not in ('incomplete', 'incomplete_expired') and x.created_at < p.ends_at
+      and (x.status <> 'canceled' or p.starts_at < case when x.cancel_at_period_end then x.period_ends_at else x.canceled_at end)`)
+  return rows.length > 0 ? 'stripe' : null
+}
+
 /** Everything beside events and plans that the next invoice over some charges comes from. `at` is the time that it bills. */
-export async function readFacts(tx: Tx, organizationId: string, charges: ChargeRow[], at: Date) {
+export async function readFacts(
+  tx: Tx,
+  organizationId: string,
+  { charges, at, collectedBy }: { charges: ChargeRow[]; at: Date; collectedBy: 'stripe' | null },
+) {
   return {
+    collectedBy,
     ...(await readBuyer(tx, organizationId)),
     charges,
     coupons: await listCoupons(tx, organizationId, at),

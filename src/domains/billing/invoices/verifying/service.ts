@@ -32,7 +32,7 @@ export type VerifyingService = ReturnType<typeof createVerifyingService>
 
 /**
  * Computes a finalized invoice once more: from plan versions, charges, coupons, credit and the events themselves, with the cut-off, the
- * parties and the tax rate that it was issued with. Nothing of what it says about amounts or quantities is read.
+ * parties, the collector and the tax rate that it was issued with. Nothing of what it says about amounts or quantities is read.
  */
 export function createVerifyingService({ postgres, meters, plans, keptFromMs }: Dependencies) {
   const gathering = createGathering({ meters, plans })
@@ -49,6 +49,7 @@ export function createVerifyingService({ postgres, meters, plans, keptFromMs }: 
     const at = period?.endsAt ?? charges.at(-1)?.createdAt ?? row.cutOff
     const coupons = await sources.listCoupons(tx, organizationId, at)
     const facts = {
+      collectedBy: document.collectedBy ?? null,
       buyer: document.buyer,
       taxBasisPoints: BigInt(document.taxBasisPoints),
       currency: document.currency,

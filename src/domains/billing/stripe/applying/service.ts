@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { append } from '../../../../infra/outbox.ts'
 import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
+import { record } from '../../../audit/index.ts'
 import { PAYMENT_FAILED } from '../fact-kinds.ts'
 import { idOf, readInvoice, readSubscription } from '../objects.ts'
 import type { Applied, Apply, ProviderPorts } from '../ports.ts'
@@ -53,9 +54,11 @@ export function createApply({ postgres, ports }: Dependencies): Apply {
         const row = { ...snapshot, organizationId, epoch }
         if (!(await store.putInvoice(tx, row))) return
         if (row.status === 'paid' && before?.status !== 'paid') await ports.paid(tx, row)
-        const payload = { stripeInvoiceId: row.id }
-        if (row.status === 'open' && row.attempts > (before?.attempts ?? 0))
-          await append(tx, { organizationId, kind: PAYMENT_FAILED, payload })
+        if (row.status !== 'open' || row.attempts <= (before?.attempts ?? 0)) return
+        await append(tx, { organizationId, kind: PAYMENT_FAILED, payload: { stripeInvoiceId: row.id } })
+        const target = { kind: 'stripe_invoice', id: row.id }
+        const after = { attempts: row.attempts, total: row.total.toString(), currency: row.currency }
+        await record(tx, { organizationId, by: 'system', action: 'billing.payment_failed', target, after })
       })
     },
 

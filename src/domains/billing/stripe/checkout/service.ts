@@ -153,7 +153,7 @@ function sessionParams(options: {
   organizationId: string
   wanted: Checkout
   customerId: string
-  items: { price: string; quantity?: number }[]
+  items: { price: string; quantity?: 1 }[]
   trialDays: number
 }): Stripe.Checkout.SessionCreateParams {
   const { organizationId, wanted, customerId, items, trialDays } = options

@@ -1,10 +1,10 @@
 import Stripe from 'stripe'
 import { failpoint } from '../../../../infra/failpoints.ts'
-import type { Postgres } from '../../../../infra/postgres.ts'
+import type { Postgres, TenantTx } from '../../../../infra/postgres.ts'
 import { failureOf, isOutage } from '../client.ts'
 import { createMeters, EVENTS_METER, stripeNameOf } from '../meters.ts'
-import { ENDED_SUBSCRIPTION, findAccount, findLiveSubscription, lockAccount } from '../store.ts'
-import { hourAfter, hourOf, isUrgent, pushableHours, stampOf } from './hours.ts'
+import { findAccount, listSubscriptions, lockAccount } from '../store.ts'
+import { billedOf, hourAfter, hourOf, isUrgent, pushableHours, stampOf } from './hours.ts'
 import { type CountedHour, countedHours } from './queries.ts'
 import * as store from './store.ts'
 
@@ -18,6 +18,12 @@ interface Dependencies {
   postgres: Postgres
   clock: () => Date
   onDeadLetter: (failure: string) => void
+}
+
+interface Billed {
+  organizationId: string
+  customerId: string
+  subscription: NonNullable<ReturnType<typeof billedOf>>
 }
 
 export type UsagePush = ReturnType<typeof createUsagePush>
@@ -34,29 +40,37 @@ export function createUsagePush({ stripe, postgres, clock, onDeadLetter }: Depen
     return postgres.withTenant(organizationId, async (tx) => {
       await lockAccount(tx, organizationId)
       const account = await findAccount(tx, organizationId)
-      const subscription = await findLiveSubscription(tx, organizationId)
       const customerId = account?.customerId
-      if (!customerId || !subscription) return 0
-      const now = clock()
-      const span = { meterKey: EVENTS_METER, ...pushableHours(subscription, now) }
-      const { rows } = await tx.execute<CountedHour>(countedHours(organizationId, span))
-      const due = rows
-        .map((row) => ({ ...row, hour: new Date(row.hour) }))
-        .filter(({ hour, complete }) => complete || isUrgent(hour, subscription, now))
-      const frozen = due.map(({ hour, quantity, frozen, revisions: revision }) => ({
-        organizationId,
-        meterKey: EVENTS_METER,
-        hour,
-        revision,
-        quantity: BigInt(quantity) - BigInt(frozen),
-        identifier: [organizationId, EVENTS_METER, hour.getTime() / 3_600_000, revision].join(':'),
-        customerId,
-        stampedAt: stampOf(hour, subscription, now),
-        frozenAt: now,
-      }))
-      await store.insertFrozen(tx, frozen)
-      return frozen.length
+      if (!customerId) return 0
+      let count = 0
+      for (const row of await listSubscriptions(tx, organizationId)) {
+        const subscription = billedOf(row, clock())
+        if (subscription) count += await freezeHours(tx, { organizationId, customerId, subscription })
+      }
+      return count
     })
+  }
+
+  async function freezeHours(tx: TenantTx, { organizationId, customerId, subscription }: Billed): Promise<number> {
+    const now = clock()
+    const span = { meterKey: EVENTS_METER, ...pushableHours(subscription, now) }
+    const { rows } = await tx.execute<CountedHour>(countedHours(organizationId, span))
+    const due = rows
+      .map((row) => ({ ...row, hour: new Date(row.hour) }))
+      .filter(({ hour, complete }) => complete || isUrgent(hour, subscription, now))
+    const frozen = due.map(({ hour, quantity, frozen, revisions: revision }) => ({
+      organizationId,
+      meterKey: EVENTS_METER,
+      hour,
+      revision,
+      quantity: BigInt(quantity) - BigInt(frozen),
+      identifier: [organizationId, EVENTS_METER, hour.getTime() / 3_600_000, revision].join(':'),
+      customerId,
+      stampedAt: stampOf(hour, subscription, now),
+      frozenAt: now,
+    }))
+    await store.insertFrozen(tx, frozen)
+    return frozen.length
   }
 
   /** Asks Stripe before it is told again what it may have forgotten. Throws when its sum is neither with nor without the row. */
@@ -104,11 +118,10 @@ export function createUsagePush({ stripe, postgres, clock, onDeadLetter }: Depen
   }
 
   return {
-    /** Freezes what has changed, of all who have a subscription; gives how many rows that made. */
+    /** Freezes what has changed, of all who have or had a subscription; gives how many rows that made. */
     async freeze(): Promise<number> {
       let count = 0
-      for (const organizationId of await postgres.withSystem((tx) => store.listBilled(tx, ENDED_SUBSCRIPTION)))
-        count += await freezeOf(organizationId)
+      for (const organizationId of await postgres.withSystem(store.listBilled)) count += await freezeOf(organizationId)
       return count
     },
 

@@ -1,4 +1,4 @@
-import { and, asc, eq, gte, isNotNull, isNull, lt, notInArray, sql } from 'drizzle-orm'
+import { and, asc, eq, gte, isNotNull, isNull, lt, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../../infra/postgres.ts'
 import { stripeSubscriptions, stripeUsageOutbox } from '../tables.ts'
 
@@ -13,12 +13,11 @@ const of = ({ organizationId, meterKey, hour, revision }: UsageRow) =>
   )
 const isPending = and(isNull(stripeUsageOutbox.sentAt), isNull(stripeUsageOutbox.deadAt))
 
-/** Who has a subscription that has not ended, so that usage may have to be pushed. */
-export async function listBilled(tx: SystemTx, ended: string[]): Promise<string[]> {
+/** Who has or had a subscription, so that usage may have to be pushed. */
+export async function listBilled(tx: SystemTx): Promise<string[]> {
   const rows = await tx
     .selectDistinct({ id: stripeSubscriptions.organizationId })
     .from(stripeSubscriptions)
-    .where(notInArray(stripeSubscriptions.status, ended))
     .orderBy(asc(stripeSubscriptions.organizationId))
   return rows.map(({ id }) => id)
 }
