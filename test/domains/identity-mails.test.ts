@@ -131,13 +131,21 @@ t.test('a new account is welcomed, and its first sign-in is no news; a password 
 })
 
 t.test('a flood of requests mails an address five links an hour, and the next hour has its own', async (t) => {
-  for (let i = 0; i < 9; i++) await forgot(beta.email)
+  // The counter of the door ends after a quarter of an hour; then the mailing still counts the links of the hour.
+  const laterThanTheDoorCounts = async () => {
+    for (const key of await app.redis.keys('mails:*')) await app.redis.del(key)
+  }
+  for (let i = 0; i < 5; i++) t.equal((await forgot(beta.email)).statusCode, 202)
+  t.equal((await forgot(beta.email)).json().code, 'identity.too_many_mails')
+  await laterThanTheDoorCounts()
+  for (let i = 0; i < 4; i++) t.equal((await forgot(beta.email)).statusCode, 202)
   await mailbox.next(beta.email, 5)
   const rest = () => system(sql`select 1 from mailbox_proofs where email = ${beta.email}`)
   await eventually('the end of what is not mailed', async () => (await rest()).rows.length === 5)
   t.equal(mailbox.to(beta.email).length, 5)
   const payload = { token: tokenIn(await mailbox.next(beta.email, 3)), password: 'a new password of mine' }
   await system(sql`update mailbox_proofs set created_at = now() - interval '61 minutes' where email = ${beta.email}`)
+  await laterThanTheDoorCounts()
   await forgot(beta.email)
   await mailbox.next(beta.email, 6)
   t.equal((await post(app, '/v1/auth/reset-password', { payload })).statusCode, 204, 'what was mailed works')
