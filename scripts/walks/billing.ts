@@ -13,6 +13,7 @@ import { call, enter, expect, findInbox, say } from './person.ts'
 const RESUME_PROMISE_MS = 2000
 const INVOICE_PATIENCE_MS = 60_000
 const LIMIT = 50
+const reason = 'a walk'
 const TERMS = {
   name: 'Walk',
   description: 'As Free, and used up sooner.',
@@ -45,8 +46,11 @@ if (start.plan.key !== 'free') throw new Error(`a new organization is on ${start
 const project = await expect(201, 'POST', `${organization}/projects`, { ...asAda, body: { name: 'Shop' } })
 const wanted = { name: 'shop', kind: 'write' }
 const { key } = await expect(201, 'POST', `/v1/projects/${project.id}/api-keys`, { ...asAda, body: wanted })
-await expect(201, 'POST', `${admin}/plans`, { ...asOlga, body: { planKey: 'walk', baseVersion: 0, terms: TERMS } })
-const assigned = { planKey: 'walk', isCustom: true }
+await expect(201, 'POST', `${admin}/plans`, {
+  ...asOlga,
+  body: { planKey: 'walk', baseVersion: 0, terms: TERMS, reason },
+})
+const assigned = { planKey: 'walk', isCustom: true, reason }
 await expect(200, 'POST', `${admin}/plan`, { ...asOlga, body: assigned })
 say(`Ada has an organization on Free, and Olga, the operator, gave it a limit of ${LIMIT} events`)
 
@@ -65,7 +69,7 @@ const resumedMs = await reached('ingestion resumes', async () => (await send()).
 if (resumedMs > RESUME_PROMISE_MS) throw new Error(`ingestion resumed after ${resumedMs.toFixed(0)} ms`)
 say(`Ada took Pro, which is ${trial.status}, and events were taken again ${resumedMs.toFixed(0)} ms later`)
 
-await expect(200, 'POST', `${admin}/close-subscription`, asOlga)
+await expect(200, 'POST', `${admin}/close-subscription`, { ...asOlga, body: { reason } })
 await expect(200, 'POST', change, { ...asAda, body: { planKey: 'pro' } })
 let invoice: { id: string; number: string; total: string; currency: string } | undefined
 await reached('an invoice is made', async () => {
@@ -114,6 +118,6 @@ async function readPdf({ id, number, total }: NonNullable<typeof invoice>): Prom
 
 async function makeOperator(email: string): Promise<void> {
   const postgres = createPostgres({ url: url ?? '', poolMax: 1 })
-  await createOperatorsService({ postgres }).change(email, true, 'a walk')
+  await createOperatorsService({ postgres }).change(email, true, reason)
   await postgres.close()
 }
