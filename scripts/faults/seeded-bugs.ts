@@ -67,15 +67,15 @@ export const SEEDED_BUGS: SeededBug[] = [
     patches: [
       {
         file: ADMIT_TS,
-        find: 'const [verdict, remaining, resetMs] = await admit(',
-        replace: 'const [verdict, remaining, resetMs] = early(marks.length / 24, admit)(',
+        find: 'const [verdict, remaining, resetMs, limit, quota] = await admit(',
+        replace: 'const [verdict, remaining, resetMs, limit, quota] = early(marks.length / 24, admit)(',
       },
       {
         file: ADMIT_TS,
         find: 'const verdictOf =',
         replace: `const early = (count, admit) => (...args) => {
   admit(...args).catch(() => {})
-  return [Buffer.from('1'.repeat(count)), 1, 1000]
+  return [Buffer.from('1'.repeat(count)), 1, 1000, 1, Buffer.alloc(0)]
 }
 const verdictOf =`,
       },
@@ -122,13 +122,13 @@ const verdictOf =`,
       { file: ADMIT_LUA, find: XADD, replace: '' },
       {
         file: ADMIT_TS,
-        find: "return answersOf(requests, verdict.toString('latin1'), { remaining, resetMs })",
+        find: "return answersOf(requests, verdict.toString('latin1'), shared)",
         replace: `const letters = verdict.toString('latin1')
       const fresh = letters.split('1').length - 1
       const mask = fresh < letters.length ? letters.replace(/[^1]/g, '0') : ''
       const fields = { o: organizationId, p: projectId, n: fresh, v: mask, h: hours.join(','), b: rows }
       if (fresh > 0) await redis.xadd(keys.stream, '*', ...Object.entries(fields).flat())
-      return answersOf(requests, letters, { remaining, resetMs })`,
+      return answersOf(requests, letters, shared)`,
       },
     ],
     faults: ['C2'],

@@ -21,7 +21,8 @@ const EXTRA = {
   role: 'owner',
 }
 
-const services = await startTestApp(t)
+// Without the jobs, which write rows by themselves.
+const services = await startTestApp(t, { METERHOUSE_ROLES: 'api,sink' })
 const { app } = services
 const [alpha] = await createTwoTenants(app)
 const member = await addMember(app, alpha, 'viewer')
@@ -45,6 +46,9 @@ const PATH: Record<string, string> = {
   userId: member,
   keyId: alpha.writeKeyId,
   roleId: role.json().id,
+  planKey: 'free',
+  meterKey: 'seats',
+  invoiceId: newId('inv'),
   eventName: 'Order',
   version: '1',
 }
