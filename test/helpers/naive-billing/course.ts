@@ -143,7 +143,10 @@ function upgrade(life: Life, atMs: number, plan: PlanVersion, period: Period): v
   const rest = (one: PlanVersion) => proratedFrom(baseOf(one), startsAtMs, toMs, atMs)
   const owed = { due: 'now' as const, atMs, toMs, period }
   charge(life, { ...owed, kind: 'proration_credit', amount: -rest(life.plan) })
-  if (plan.terms.interval !== life.plan.terms.interval) return startOver(life, atMs, plan)
+  if (plan.terms.interval !== life.plan.terms.interval) {
+    startOver(life, atMs, plan)
+    return
+  }
   charge(life, { ...owed, kind: 'proration_charge', amount: rest(plan) })
   adopt(life, plan)
   period.plan = plan
