@@ -51,6 +51,7 @@ import openapi from './http/openapi.ts'
 import problems from './http/problems.ts'
 import requestLog, { childLoggerFactory, requestId } from './http/request-log.ts'
 import security from './http/security.ts'
+import { buildSerializer } from './http/serialization.ts'
 import startPage from './http/start-page.ts'
 import { validatorCompiler } from './http/validation.ts'
 import clickhouse from './infra/clickhouse.ts'
@@ -80,6 +81,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
     // Names of events are parameters too: 200 characters, each of up to nine once it is encoded.
     routerOptions: { maxParamLength: 1800 },
     http: { headersTimeout: 10_000 },
+    schemaController: { compilersFactory: { buildSerializer } },
   })
   app.setChildLoggerFactory(childLoggerFactory)
   app.setValidatorCompiler(validatorCompiler)
