@@ -247,3 +247,15 @@ t.test('everything that was done to invoices is in the log of their organization
     { action: 'invoice.paid', actor_kind: 'system' },
   ])
 })
+
+t.test('credit that came after an invoice is none of its, whatever the clocks of two processes say', async (t) => {
+  const gamma = await world.tenant('flat')
+  await invoices.invoiceDue()
+  t.match(await newest(gamma), { creditApplied: 0n })
+  const issuedAt = world.now()
+  await world.to(new Date(issuedAt.getTime() - 2000))
+  const credit = { organizationId: gamma.organizationId, amount: 300n, currency: 'USD', reason: 'sorry' }
+  await invoices.addCredit(credit, operator)
+  t.same(await verified(gamma), SAME)
+  await world.to(issuedAt)
+})

@@ -50,6 +50,8 @@ export const invoices = pgTable(
     total: zeroAmount('total'),
     creditApplied: zeroAmount('credit_applied'),
     amountDue: zeroAmount('amount_due'),
+    /** The newest entry of the credit ledger when it was made, 0 for none: times cannot tell which of two came first. */
+    creditSequence: integer('credit_sequence').notNull().default(0),
     createdAt: time('created_at').notNull(),
     issuedAt: time('issued_at'),
     dueAt: time('due_at'),

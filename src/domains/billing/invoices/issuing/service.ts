@@ -83,7 +83,7 @@ export function createIssuingService(options: Dependencies) {
       const collectedBy = await sources.collectorOf(tx, organizationId, period.id)
       const facts = await sources.readFacts(tx, organizationId, { charges, at: period.endsAt, collectedBy })
       const input = periodInput({ seller, subscriptionId, facts, measurements, measurement })
-      return isDue ? close(tx, period, input) : draft(tx, period, input)
+      return isDue ? close(tx, period, input, facts.creditSequence) : draft(tx, period, input)
     })
   }
 
@@ -97,7 +97,12 @@ export function createIssuingService(options: Dependencies) {
   }
 
   /** Closes a period for good, with an invoice unless there is nothing to bill. */
-  async function close(tx: SystemTx, period: sources.PeriodRow, input: InvoiceInput): Promise<boolean> {
+  async function close(
+    tx: SystemTx,
+    period: sources.PeriodRow,
+    input: InvoiceInput,
+    creditSequence: number,
+  ): Promise<boolean> {
     const { organizationId, id: periodId } = period
     const drafted = await store.findOfPeriod(tx, organizationId, periodId)
     const closed = { status: 'invoiced', cutOff: input.cutOff } as const
@@ -109,7 +114,7 @@ export function createIssuingService(options: Dependencies) {
     const made = { organizationId, invoiceId: drafted?.id ?? newId('inv', clock().getTime()), periodId, input }
     if (!drafted) await insertDraft(tx, made)
     await sources.updatePeriod(tx, period, { ...closed, invoiceId: made.invoiceId })
-    await finalize(tx, made)
+    await finalize(tx, { ...made, creditSequence })
     return true
   }
 
@@ -124,7 +129,7 @@ export function createIssuingService(options: Dependencies) {
       const invoiceId = newId('inv', clock().getTime())
       const made = { organizationId, invoiceId, periodId: null, input: chargesInput(facts, seller) }
       await insertDraft(tx, made)
-      await finalize(tx, made)
+      await finalize(tx, { ...made, creditSequence: facts.creditSequence })
       return true
     })
   }
@@ -158,7 +163,8 @@ export function createIssuingService(options: Dependencies) {
     })
   }
 
-  async function finalize(tx: SystemTx, { organizationId, invoiceId, periodId, input }: Made): Promise<void> {
+  async function finalize(tx: SystemTx, made: Made & { creditSequence: number }): Promise<void> {
+    const { organizationId, invoiceId, periodId, input, creditSequence } = made
     const issuedAt = clock()
     const dueAt = new Date(issuedAt.getTime() + options.dueMs)
     const chargeIds = input.charges.map(({ id }) => id)
@@ -173,7 +179,7 @@ export function createIssuingService(options: Dependencies) {
       dueAt,
       paidAt: isPaid ? issuedAt : null,
     } as const
-    const row = { ...rowOf(document, input), organizationId, id: invoiceId, periodId, ...state }
+    const row = { ...rowOf(document, input), organizationId, id: invoiceId, periodId, creditSequence, ...state }
     if (!(await store.finalizeDraft(tx, row, lineRows(organizationId, invoiceId, document))))
       throw new Error('what is finalized is no draft')
     failpoint('invoices.finalizing')

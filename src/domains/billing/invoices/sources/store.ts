@@ -178,14 +178,15 @@ export async function listCoupons(tx: Tx, organizationId: string, at: Date) {
   return found
 }
 
-async function readBalance(tx: Tx, organizationId: string): Promise<bigint> {
+/** What there is in credit, and which entry of the ledger says so. */
+async function readCredit(tx: Tx, organizationId: string) {
   const [last] = await tx
-    .select({ balance: creditEntries.balance })
+    .select({ credit: creditEntries.balance, creditSequence: creditEntries.sequence })
     .from(creditEntries)
     .where(eq(creditEntries.organizationId, organizationId))
     .orderBy(desc(creditEntries.sequence))
     .limit(1)
-  return last?.balance ?? 0n
+  return last ?? { credit: 0n, creditSequence: 0 }
 }
 
 /**
@@ -214,6 +215,6 @@ export async function readFacts(
     ...(await readBuyer(tx, organizationId)),
     charges,
     coupons: await listCoupons(tx, organizationId, at),
-    credit: await readBalance(tx, organizationId),
+    ...(await readCredit(tx, organizationId)),
   }
 }

@@ -162,13 +162,6 @@ function versionsOf({ lines }: InvoiceDocument): Map<string, number> {
   return new Map(pairs)
 }
 
-/** What there was in credit when the invoice was made: the balance before its own entry, or at its time where it has none. */
-function creditBefore({ id, issuedAt }: store.InvoiceRow, entries: readonly store.CreditEntryRow[]): bigint {
-  const own = entries.find(({ invoiceId, reason }) => invoiceId === id && isOfInvoice(reason))
-  const before = own
-    ? entries.filter(({ sequence }) => sequence < own.sequence)
-    : entries.filter(({ createdAt }) => issuedAt !== null && createdAt < issuedAt)
-  return before.at(-1)?.balance ?? 0n
-}
-
-const isOfInvoice = (reason: string) => reason === 'applied to an invoice' || reason === 'from an invoice'
+/** What there was in credit when the invoice was made. */
+const creditBefore = ({ creditSequence }: store.InvoiceRow, entries: readonly store.CreditEntryRow[]): bigint =>
+  entries.find(({ sequence }) => sequence === creditSequence)?.balance ?? 0n
