@@ -91,10 +91,12 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { checks, m
           'Text format, of all processes of one command together. Answered to loopback, or to METERHOUSE_METRICS_TOKEN as bearer token; 404 to everyone else.',
         tags: ['Operations'],
         response: {
-          200: Type.String({
+          200: {
             description: 'Prometheus text format.',
-            examples: ['meterhouse_events_total{verdict="accepted"} 17'],
-          }),
+            content: {
+              'text/plain': { schema: Type.String({ examples: ['meterhouse_events_total{verdict="accepted"} 17'] }) },
+            },
+          },
           ...problemResponses(404),
         },
       },

@@ -165,3 +165,13 @@ t.test('the operator settles invoices, and everybody else finds no such route', 
   const request = { method: 'POST', url, payload: { amount: '5', currency: 'USD', reason: 'x' } } as const
   t.equal((await app.inject(authorized(sessionOf(app, alpha.userId), request))).statusCode, 404)
 })
+
+t.test('a day that is none is refused by its name where usage proofs are asked for', async (t) => {
+  const proofs = `/v1/organizations/${alpha.organizationId}/usage/proofs`
+  const get = (url: string) => app.inject(authorized(sessionOf(app, alpha.userId), { url }))
+  for (const day of ['0000-01-01', '2026-02-30', '2026-13-01', '26-01-01']) {
+    const [page, one] = [await get(`${proofs}?cursor=${day}`), await get(`${proofs}/${day}`)]
+    t.match([page.statusCode, page.json().errors], [400, [{ path: '/cursor' }]], day)
+    t.match([one.statusCode, one.json().errors], [400, [{ path: '/day' }]], day)
+  }
+})

@@ -25,6 +25,10 @@ export async function startTestApp(
     // Whatever any test makes a route answer has to be in the OpenAPI document.
     if (declared && !(reply.statusCode in declared))
       t.fail(`${request.method} ${url} answers ${reply.statusCode}, which it does not declare`)
+    const { content } = (declared?.[reply.statusCode] ?? {}) as { content?: Record<string, unknown> }
+    const mediaType = String(reply.getHeader('content-type') ?? 'application/json').split(';', 1)[0] ?? ''
+    if (declared && !(mediaType in (content ?? { 'application/json': true })))
+      t.fail(`${request.method} ${url} answers ${reply.statusCode} as ${mediaType}, which it does not declare`)
   })
   prepare(app)
   await app.ready()

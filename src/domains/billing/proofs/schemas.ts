@@ -1,8 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { LimitQuery, OrganizationParams } from '../../../http/schemas.ts'
 
+/** Postgres knows no year 0. */
 const Day = (description: string) =>
-  Type.String({ pattern: '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])$', description, examples: ['2026-01-31'] })
+  Type.String({ format: 'date', pattern: '^(?!0000)', description, examples: ['2026-01-31'] })
 const HASH = 'b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9'
 const EXAMPLE = {
   day: '2026-01-31',

@@ -85,6 +85,7 @@ function ingestRequest({ toBatch }: ForeignRoute, request: FastifyRequest): Inge
 
 function startRoute(route: StartRoute, publicUrl: URL): Handled {
   const { method, operationId, summary, description, params, mediaType, schema, body } = route
+  const answer = { description: schema.description, content: { [mediaType.split(';', 1)[0] ?? '']: { schema } } }
   return {
     method,
     config: { access: 'public' },
@@ -93,7 +94,7 @@ function startRoute(route: StartRoute, publicUrl: URL): Handled {
     schema: {
       ...{ operationId, summary, description, ...(params ? { params } : {}) },
       tags: ['SDKs'],
-      response: { 200: schema, ...problemResponses(400, 413, 415, 429) },
+      response: { 200: answer, ...problemResponses(400, 413, 415, 429) },
     },
     handler: async (request, reply) => {
       // A page of another origin loads the script without asking by CORS.
