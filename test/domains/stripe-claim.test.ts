@@ -31,7 +31,7 @@ const stripe = openStripe(app, { account, catalog, clock: world.now })
 const { processing, usage } = openStripeWork(app, { account, clock: world.now })
 const { setFromProvider } = createChangesService({ subscriptions, catalog })
 const follow = createFollowing({ postgres, setFromProvider, onRefused: (code) => t.fail(code) })
-const collect = openCollecting(app, invoices.pay)
+const collect = openCollecting(app, invoices)
 const acting: Acting = {
   principal: { kind: 'session', userId: newId('usr'), sessionId: newId('ses'), expiresAtMs: 0 },
   ip: '127.0.0.1',
