@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
-import { startStripeClaims } from '../helpers/stripe-claims.ts'
+import { createReconciliationService } from '../../src/domains/billing/reconciliation/service.ts'
+import { append } from '../../src/infra/outbox.ts'
+import { acting, startStripeClaims } from '../helpers/stripe-claims.ts'
 import type { Invoice } from '../helpers/stripe-state.ts'
 import type { TestTenant } from '../helpers/tenants.ts'
 
@@ -216,4 +218,46 @@ t.test('an end here is final: that Stripe was paid all the same is told and chan
   await settle(one.tenant)
   t.equal(await statusOf(one), 'void')
   t.match(faults, [{ reason: 'billing.invoice_state', stripeInvoiceId: second.id }])
+})
+
+t.test('the reconciliation agrees with what follows Stripe, and names what does not, of each its own', async (t) => {
+  const [one, other] = (await owed(2)) as [Owing, Owing]
+  const { reconcile } = createReconciliationService({
+    postgres,
+    compareDoor: async () => null,
+    compareWindows: async () => 0,
+    verifyInvoice: invoices.verify,
+    clock: world.now,
+  })
+  const driftOf = async ({ tenant }: Owing, since = new Date(0)) =>
+    (await reconcile(tenant.organizationId, since)).map(({ check, about, detail }) => `${check}: ${about}: ${detail}`)
+  t.same(await driftOf(one), [])
+  state.giveUpInvoice(one.theirs.id)
+  for (const { tenant } of [one, other]) await settle(tenant)
+  t.equal(await statusOf(one), 'uncollectible')
+  t.same([await driftOf(one), await driftOf(other)], [[], []])
+
+  const [ours, theirs] = [await oursOf(one.tenant), one.theirs.id]
+  const store = (status: string) => rowsOf(one, sql`update stripe_invoices set status = ${status} where id = ${theirs}`)
+  await store('void')
+  const detail = `ours is uncollectible, and Stripe’s ${theirs} is void`
+  t.same(await driftOf(one), [`stripe: ${ours?.number}: ${detail}`])
+  t.same(await driftOf(other), [])
+  t.same(await driftOf(one, new Date(world.now().getTime() + 1)), [], 'those that were asked for')
+  const fact = { organizationId: one.tenant.organizationId, kind: 'billing.stripe_invoice_given_up', payload: {} }
+  await postgres.withTenant(one.tenant.organizationId, (tx) => append(tx, fact))
+  t.same(await driftOf(one), [], 'what is on its way is no fault')
+  await work(one.tenant)
+  t.same(await driftOf(one), [])
+  t.equal(await statusOf(one), 'void')
+
+  const by = { ...acting, asOperator: true as const }
+  const second = await oursOf(other.tenant)
+  const which = { organizationId: other.tenant.organizationId, invoiceId: second?.id ?? '' }
+  await invoices.void(which, 'agreed by phone', by)
+  t.same(await driftOf(other), [`stripe: ${second?.number}: ours is void, and Stripe’s ${other.theirs.id} is open`])
+  state.voidInvoice(other.theirs.id)
+  await settle(other.tenant)
+  t.same(await driftOf(other), [])
+  t.same(faults, [])
 })
