@@ -1,8 +1,10 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { createReconciliationService } from '../../src/domains/billing/reconciliation/service.ts'
+import { claimsOf, type Side } from '../../src/domains/billing/stripe/collecting/claims.ts'
 import { append } from '../../src/infra/outbox.ts'
 import { acting, startStripeClaims } from '../helpers/stripe-claims.ts'
+import { randomOf, shuffled } from '../helpers/stripe-double.ts'
 import type { Invoice } from '../helpers/stripe-state.ts'
 import type { TestTenant } from '../helpers/tenants.ts'
 
@@ -260,4 +262,28 @@ t.test('the reconciliation agrees with what follows Stripe, and names what does 
   await settle(other.tenant)
   t.same(await driftOf(other), [])
   t.same(faults, [])
+})
+
+t.test('each of Stripe’s belongs to one of ours: that of its amount, and of these the nearest', async (t) => {
+  const side = (id: string, status: string, total: bigint, billedAtMs: number): Side => {
+    return { id, status, total, currency: 'USD', billedAtMs }
+  }
+  const standings = (ours: Side[], theirs: Side[]) =>
+    claimsOf(ours, theirs).map(({ ours: { id }, standing }) => `${id} ${standing.status} ${standing.stripeInvoiceId}`)
+  const first = side('first', 'paid', 4900n, 0)
+  const second = side('second', 'open', 4900n, 2 * MINUTE_MS)
+  const usage = side('usage', 'open', 70n, 2 * MINUTE_MS)
+  const theirs = [
+    side('in_1', 'void', 4900n, 2 * MINUTE_MS + 1),
+    side('in_2', 'paid', 4900n, 1),
+    side('in_3', 'open', 70n, MINUTE_MS),
+    side('in_4', 'void', 70n, 8 * MINUTE_MS),
+  ]
+  const expected = ['first paid in_2', 'second void in_1', 'usage open in_3']
+  for (let seed = 0; seed < 20; seed++)
+    t.same(standings([first, second, usage], shuffled(theirs, randomOf(seed))), expected, `seed ${seed}`)
+  t.same(standings([{ ...second, billedAtMs: null }], theirs), [], 'what has no time has no counterpart')
+  t.same(standings([second], [{ ...side('in_5', 'void', 4900n, second.billedAtMs ?? 0), currency: 'EUR' }]), [
+    'second differs in_5',
+  ])
 })

@@ -109,7 +109,7 @@ export function openStripe(
   const stripe = createStripeClient(account)
   const inLease = createAccountLease({ postgres, clock })
   return {
-    checkout: createCheckoutService({ stripe, postgres, catalog, inLease }),
+    checkout: createCheckoutService({ stripe, postgres, catalog, inLease, clock }),
     intake: createIntakeService({ postgres, account, clock }),
   }
 }
@@ -179,6 +179,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
     postgres: app.postgres,
     ensure: subscriptions.current,
     couponsOf: coupons.listFor,
+    whileUnsold: stripe?.checkout.whileUnsold ?? ((_organizationId, work) => work()),
   })
   await app.register(accountRoutes, { accounts })
   await app.register(proofRoutes, { proofs: options.proofs })
