@@ -1,5 +1,4 @@
-import { type Claim, claimsOf, type Side } from '../stripe/collecting/claims.ts'
-import type { Sides } from '../stripe/collecting/store.ts'
+import { type Claim, claimsOf, type Side, type Sides } from '../stripe/collecting/claims.ts'
 
 /**
  * Invoices of ours that stand otherwise than Stripe's of the same claim. While something is on its way between the two nothing is said.

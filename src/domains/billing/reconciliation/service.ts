@@ -1,6 +1,7 @@
 import type { Postgres } from '../../../infra/postgres.ts'
 import type { Difference } from '../invoices/difference.ts'
 import type { QuotaComparison } from '../quota/recount.ts'
+import { SETTLING_FACTS } from '../stripe/collecting/claims.ts'
 import { readSides } from '../stripe/collecting/store.ts'
 import { EVENTS_METER } from '../stripe/meters.ts'
 import { findLiveSubscription } from '../stripe/store.ts'
@@ -80,7 +81,7 @@ export function createReconciliationService(dependencies: Dependencies) {
       postgres.withTenant(organizationId, async (tx) => {
         const now = clock()
         const before = new Date(now.getTime() - STRIPE_PATIENCE_MS)
-        const unsettled = claimDrifts(await readSides(tx, organizationId), since)
+        const unsettled = claimDrifts(await readSides(tx, organizationId, SETTLING_FACTS), since)
         const stuck = (await store.listStuck(tx, organizationId, before)).map(({ identifier, deadAt, error }) => ({
           about: identifier,
           detail: `${deadAt ? 'given up' : 'not sent'}: ${error ?? 'never tried'}`,

@@ -4,6 +4,7 @@ import type { Acting } from '../../../../http/acting.ts'
 import type { Postgres } from '../../../../infra/postgres.ts'
 import { record } from '../../../audit/index.ts'
 import type { Plan } from '../../catalog/schemas.ts'
+import { readFacts } from '../../invoices/sources/store.ts'
 import { asking, wasAnswered } from '../client.ts'
 import { alreadySubscribed, noCustomer, taxNotCollected } from '../errors.ts'
 import { createMeters } from '../meters.ts'
@@ -11,7 +12,7 @@ import type { HeldAccount, InLease } from '../ports.ts'
 import { assertSold, createPrices, planOfPrice, type SoldPlan } from '../prices.ts'
 import type { Checkout } from '../records.ts'
 import * as store from '../store.ts'
-import { readOwnTerms } from './own-terms.ts'
+import { notCountedOf } from './not-counted.ts'
 import type { CheckoutPage } from './schemas.ts'
 
 export type CheckoutService = ReturnType<typeof createCheckoutService>
@@ -51,10 +52,11 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease, cloc
       return asking(() =>
         inLease(organizationId, async (held) => {
           const begun = held.account.checkout
-          const { isTaxed, notCounted } = await postgres.withTenant(organizationId, (tx) =>
-            readOwnTerms(tx, organizationId, sold.plan, clock()),
+          const facts = await postgres.withTenant(organizationId, (tx) =>
+            readFacts(tx, organizationId, { charges: [], at: clock(), collectedBy: null }),
           )
-          if (isTaxed) await refuseTaxed(begun)
+          if (facts.taxBasisPoints > 0n) await refuseTaxed(begun)
+          const notCounted = notCountedOf(facts, sold.plan)
           const customerId = held.account.customerId ?? (await createCustomer(held))
           const wanted = wantedOf(begun, sold, purchase)
           const open = await settleSession(begun, wanted)

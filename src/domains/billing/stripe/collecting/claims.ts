@@ -1,3 +1,9 @@
+import { INVOICE_FINALIZED } from '../../invoices/fact-kinds.ts'
+import { STRIPE_INVOICE_GIVEN_UP, STRIPE_INVOICE_PAID } from '../fact-kinds.ts'
+
+/** The facts upon which claims are settled. */
+export const SETTLING_FACTS = [STRIPE_INVOICE_PAID, STRIPE_INVOICE_GIVEN_UP, INVOICE_FINALIZED]
+
 /** An invoice as one of the two sides of a claim has it. */
 export interface Side {
   id: string
@@ -6,6 +12,19 @@ export interface Side {
   currency: string
   /** When Stripe bills it: the end of its period. Null where there is no such time. */
   billedAtMs: number | null
+}
+
+export interface OwnSide extends Side {
+  number: string
+  createdAtMs: number
+}
+
+/** What there is on both sides at one moment. */
+export interface Sides {
+  ours: OwnSide[]
+  theirs: Side[]
+  /** Whether something was written that has not led to anything yet. */
+  isMoving: boolean
 }
 
 /** What Stripe's invoices of a claim come to: how ours should stand, or that they are over another amount. */

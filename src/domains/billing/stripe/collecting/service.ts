@@ -1,12 +1,23 @@
 import { Problem } from '../../../../errors.ts'
 import type { Postgres } from '../../../../infra/postgres.ts'
-import type { SettlingService } from '../../invoices/settling/service.ts'
-import { type Claim, claimsOf, type Side } from './claims.ts'
+import { type Claim, claimsOf, SETTLING_FACTS, type Side } from './claims.ts'
 import { readSides } from './store.ts'
+
+/** An invoice of ours, and the one of Stripe's that it follows. */
+interface Followed {
+  organizationId: string
+  invoiceId: string
+  provider: 'stripe'
+  reference: string
+}
 
 interface Dependencies {
   postgres: Postgres
-  settling: Pick<SettlingService, 'pay' | 'void' | 'markUncollectible'>
+  settling: {
+    pay: (followed: Followed) => Promise<unknown>
+    void: (followed: Followed, reason: string, by: 'system') => Promise<unknown>
+    markUncollectible: (followed: Followed, reason: string, by: 'system') => Promise<unknown>
+  }
   /** Told of an invoice that Stripe has settled otherwise than ours can be: somebody has to look. */
   onDiffering: (found: { invoiceId: string; stripeInvoiceId: string; reason: string }) => void
 }
@@ -19,7 +30,7 @@ interface Dependencies {
 export function createCollecting({ postgres, settling, onDiffering }: Dependencies) {
   async function settle(organizationId: string, { ours, standing }: Claim<Side>): Promise<void> {
     const { status, stripeInvoiceId: reference } = standing
-    const followed = { organizationId, invoiceId: ours.id, provider: 'stripe' as const, reference }
+    const followed: Followed = { organizationId, invoiceId: ours.id, provider: 'stripe', reference }
     if (status === 'paid') await settling.pay(followed)
     if (status === 'void') await settling.void(followed, 'Stripe’s invoice was voided.', 'system')
     if (status === 'uncollectible')
@@ -40,7 +51,9 @@ export function createCollecting({ postgres, settling, onDiffering }: Dependenci
   }
 
   return async (organizationId: string): Promise<void> => {
-    const { ours, theirs } = await postgres.withTenant(organizationId, (tx) => readSides(tx, organizationId))
+    const { ours, theirs } = await postgres.withTenant(organizationId, (tx) =>
+      readSides(tx, organizationId, SETTLING_FACTS),
+    )
     for (const claim of claimsOf(ours, theirs)) if (isToFollow(claim)) await follow(organizationId, claim)
   }
 }

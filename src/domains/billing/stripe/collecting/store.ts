@@ -1,23 +1,5 @@
 import { sql } from 'drizzle-orm'
 import type { TenantTx } from '../../../../infra/postgres.ts'
-import { INVOICE_FINALIZED } from '../../invoices/fact-kinds.ts'
-import { STRIPE_INVOICE_GIVEN_UP, STRIPE_INVOICE_PAID } from '../fact-kinds.ts'
-import type { Side } from './claims.ts'
-
-/** What has the claims of an organization settled, each of which is told in a fact. */
-const KINDS = [STRIPE_INVOICE_PAID, STRIPE_INVOICE_GIVEN_UP, INVOICE_FINALIZED]
-
-export interface OwnSide extends Side {
-  number: string
-  createdAtMs: number
-}
-
-export interface Sides {
-  ours: OwnSide[]
-  theirs: Side[]
-  /** Whether something was written that has not led to anything yet. */
-  isMoving: boolean
-}
 
 interface Row extends Record<string, unknown> {
   number: string | null
@@ -32,11 +14,11 @@ interface Row extends Record<string, unknown> {
 
 /**
  * All invoices of ours that Stripe collects and all of Stripe's, as they are at one moment. Stripe makes its invoice of the same at the
- * end of a period, and where there was none before, at the start of the first.
+ * end of a period, and where there was none before, at the start of the first. They are moving while a fact of the kinds is not carried.
  */
-export async function readSides(tx: TenantTx, organizationId: string): Promise<Sides> {
+export async function readSides(tx: TenantTx, organizationId: string, factKinds: readonly string[]) {
   const kinds = sql.join(
-    KINDS.map((kind) => sql`${kind}`),
+    factKinds.map((kind) => sql`${kind}`),
     sql`, `,
   )
   const { rows } = await tx.execute<Row>(sql`
