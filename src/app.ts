@@ -136,7 +136,7 @@ async function registerJobs(app: FastifyInstance, config: Config, services: Serv
   await app.register(meterJobs, { windows, shards: config.ingest.shards })
   await app.register(identityJobs, { config })
   await app.register(subscriptionJobs, { subscriptions })
-  const collect = openCollecting(app, invoices.pay)
+  const collect = openCollecting(app, invoices)
   await app.register(invoiceJobs, { config, invoices, onFinalized: config.stripe && collect })
   // Held events were held against the tracking plan when they came.
   const rules = { enricher, planOf: async () => null, ipPolicyOf: projectsService.ipPolicyOf }

@@ -1,106 +1,25 @@
 import { sql } from 'drizzle-orm'
-import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { extractText, getDocumentProxy } from 'unpdf'
-import { createChangesService, openCollecting, openStripe, openStripeWork } from '../../src/domains/billing/index.ts'
 import { createInvoiceMailsService } from '../../src/domains/billing/invoices/mails/service.ts'
-import { createFollowing } from '../../src/domains/billing/stripe/following/service.ts'
-import type { Acting } from '../../src/http/acting.ts'
-import { newId } from '../../src/ids.ts'
-import { readStripeAccount } from '../../src/stripe-account.ts'
-import { startBillingWorld } from '../helpers/billing-world.ts'
-import { flatPlan } from '../helpers/plans.ts'
-import { signedEvent, startStripeDouble } from '../helpers/stripe-double.ts'
-import type { Invoice } from '../helpers/stripe-state.ts'
+import { acting, startStripeClaims } from '../helpers/stripe-claims.ts'
 import type { TestTenant } from '../helpers/tenants.ts'
 
-const double = await startStripeDouble(t)
-const { state } = double
-const world = await startBillingWorld(t, '2026-03-10T10:00:00Z')
-const { postgres, catalog, invoices, subscriptions } = world
-const account = readStripeAccount(double.environment, (text) => t.bailout(text))
-if (!account) throw new Error('Stripe is not configured')
-
-const faults: object[] = []
-const app = {
-  postgres,
-  metrics: { deadJobs: { inc: () => {} } },
-  log: { error: (found: object) => faults.push(found) },
-} as unknown as FastifyInstance
-const stripe = openStripe(app, { account, catalog, clock: world.now })
-const { processing, usage } = openStripeWork(app, { account, clock: world.now })
-const { setFromProvider } = createChangesService({ subscriptions, catalog })
-const follow = createFollowing({ postgres, setFromProvider, onRefused: (code) => t.fail(code) })
-const collect = openCollecting(app, invoices.pay)
-const acting: Acting = {
-  principal: { kind: 'session', userId: newId('usr'), sessionId: newId('ses'), expiresAtMs: 0 },
-  ip: '127.0.0.1',
-  userAgent: undefined,
-}
-const price = {
-  model: 'graduated' as const,
-  included: '10',
-  tiers: [
-    { upTo: '10', unitAmount: '7' },
-    { upTo: null, unitAmount: '4' },
-  ],
-}
-const terms = { ...flatPlan, name: 'Paid', basePrice: '4900', metered: [{ meter: 'events', price }] }
-await catalog.createPlanVersion({ planKey: 'paid', baseVersion: 0, terms }, newId('usr'))
-await catalog.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms: flatPlan }, newId('usr'))
-
-await catalog.offerPlan('paid', true)
-
-const to = async (time: string) => {
-  await world.to(time)
-  state.clock.seconds = Date.parse(time) / 1000
-}
-let told = 0
-/** Everything that Stripe has to tell is told, and what follows happens. */
-const settle = async ({ organizationId }: TestTenant) => {
-  for (; told < state.events.length; told++) {
-    const { payload, headers } = signedEvent(state.events[told] ?? {})
-    await stripe.intake.take(Buffer.from(payload), headers['stripe-signature'])
-  }
-  while ((await processing.step()) > 0);
-  await follow(organizationId)
-  await invoices.invoiceDue()
-  await collect(organizationId)
-}
-const buy = async ({ organizationId }: TestTenant) => {
-  const purchase = { planKey: 'paid', successUrl: 'http://localhost/a', cancelUrl: 'http://localhost/b' }
-  await stripe.checkout.checkout(organizationId, purchase, acting)
-  const session = state.list('checkout.session').find((one) => one.client_reference_id === organizationId)
-  return state.completeCheckout(session?.id ?? '')
-}
-/** Events of an hour, counted and received in it. */
-const use = async (tenant: TestTenant, count: number, hour: string) => {
-  await world.send(tenant, count, { at: `${hour}:00:00Z` })
-  const { organizationId, projectId } = tenant
-  await postgres.withTenant(organizationId, (tx) =>
-    tx.execute(sql`insert into usage_windows (organization_id, project_id, window_start, events, revision, complete)
-      values (${organizationId}, ${projectId}, ${`${hour}:00:00Z`}::timestamptz, ${count}, 1, true)`),
-  )
-}
-const renew = async (subscriptionId: string, options?: { isDeclined: boolean }) => {
-  await usage.freeze()
-  await usage.send()
-  state.renew(subscriptionId, options)
-}
-const oursOf = async ({ organizationId }: TestTenant) =>
-  (await invoices.list(organizationId, { limit: 50 })).data.filter(({ status }) => status !== 'draft').reverse()
-const theirsOf = (customer: string) => (state.list('invoice') as Invoice[]).filter((one) => one.customer === customer)
+const claims = await startStripeClaims(t, '2026-03-10T10:00:00Z')
+const { state, world, faults, to, settle, buy, use, renew, oursOf, theirsOf } = claims
+const { postgres, invoices } = world
 
 t.test('what Stripe collects is one claim: our invoices are its, to the cent, and paid when they are', async (t) => {
   const [tenant, manual] = [await world.tenant('free'), await world.tenant('flat')]
   const { organizationId } = tenant
-  await postgres.withTenant(organizationId, (tx) =>
-    tx.execute(sql`update billing_accounts set tax_basis_points = 1900`),
-  )
   const credit = { organizationId, amount: 2000n, currency: 'USD', reason: 'sorry' }
   await invoices.addCredit(credit, { ...acting, asOperator: true })
   await to('2026-03-10T10:20:00Z')
   const { id, customer } = await buy(tenant)
+  // Nobody can set a rate any more; one that is there all the same changes nothing.
+  await postgres.withTenant(organizationId, (tx) =>
+    tx.execute(sql`update billing_accounts set tax_basis_points = 1900`),
+  )
   await settle(tenant)
   t.match(await oursOf(tenant), [{ status: 'paid', reason: 'start', total: 4900n, tax: 0n, creditApplied: 0n }])
 

@@ -7,6 +7,7 @@ import { startTestMailbox } from '../helpers/mailbox.ts'
 import { flatPlan } from '../helpers/plans.ts'
 import { sessionOf } from '../helpers/principals.ts'
 import { signedEvent, startStripeDouble } from '../helpers/stripe-double.ts'
+import type { StripeObject } from '../helpers/stripe-state.ts'
 import { createTenant } from '../helpers/tenants.ts'
 
 const double = await startStripeDouble(t)
@@ -20,6 +21,7 @@ const { app, config } = await startTestApp(t, {
 const catalog = createCatalogService(app)
 await catalog.createPlanVersion({ planKey: 'flat', baseVersion: 0, terms: flatPlan }, newId('usr'))
 await catalog.offerPlan('flat', true)
+const make = () => createTenant(app.postgres, 'owner', { planKey: 'free' })
 const subscriptions = createSubscriptionsService({
   postgres: app.postgres,
   catalog,
@@ -101,4 +103,71 @@ t.test('what Stripe has collected is paid here, and a payment that fails is told
   t.match(entries, [{ target_id: failed?.id, after: { attempts: 1, total: '10001', currency: 'USD' } }])
   t.equal(entries.length, 1)
   t.equal(mailbox.about(to, subject).length, 1)
+})
+
+t.test('what Stripe gives up and then voids is given up and void here, each told once', async (t) => {
+  const [tenant, other] = [await make(), await make()]
+  const bought = [tenant, other].map(({ organizationId }) => organizationId)
+  for (const { userId, organizationId } of [tenant, other]) {
+    const url = `/v1/organizations/${organizationId}/billing/checkout`
+    const payload = { planKey: 'flat' }
+    t.equal((await app.inject(authorized(sessionOf(app, userId), { method: 'POST', url, payload }))).statusCode, 200)
+  }
+  let told = state.events.length
+  const theirs = bought.map((organizationId) => {
+    const session = state.list('checkout.session').find((one) => one.client_reference_id === organizationId)
+    const { customer } = state.completeCheckout(session?.id ?? '')
+    const invoice = state.list('invoice').find((one) => one.customer === customer)
+    // The bank has taken the money back before anybody was told.
+    return Object.assign(invoice as StripeObject, { status: 'open', amount_paid: 0 })
+  })
+  const tell = async () => {
+    for (; told < state.events.length; told++)
+      for (let times = 0; times < 2; times++) await app.inject(signedEvent(state.events[told] ?? {}))
+  }
+  const statusesOf = async (organizationId: string) =>
+    (
+      await app.postgres.withTenant(organizationId, (tx) =>
+        tx.execute<{ status: string }>(sql`select status from invoices where status <> 'draft'`),
+      )
+    ).rows.map(({ status }) => status)
+  const reach = (organizationId: string, status: string) =>
+    eventually(status, async () => (await statusesOf(organizationId)).join() === status)
+  await tell()
+  for (const organizationId of bought) await reach(organizationId, 'open')
+  const [mine = '', others = ''] = bought
+  const id = theirs[0]?.id ?? ''
+  for (const [act, status] of [
+    [state.giveUpInvoice, 'uncollectible'],
+    [state.voidInvoice, 'void'],
+  ] as const) {
+    state.clock.seconds += 10
+    act(id)
+    await tell()
+    await reach(mine, status)
+  }
+  state.clock.seconds += 10
+  state.emit('invoice.updated', state.get(id))
+  await tell()
+  const facts = () =>
+    app.postgres.withTenant(mine, async (tx) => {
+      const { rows } = await tx.execute<{ kind: string }>(sql`
+        select kind from outbox
+        where kind in ('billing.stripe_invoice_given_up', 'invoice.uncollectible', 'invoice.voided') order by created_at`)
+      return rows
+    })
+  await eventually('the events are worked off', async () => {
+    const { rows } = await app.postgres.withSystem((tx) =>
+      tx.execute(sql`select 1 from stripe_events where object_id = ${id} and status = 'pending'`),
+    )
+    return rows.length === 0
+  })
+  t.same(
+    (await facts()).map(({ kind }) => kind),
+    [
+      ...['billing.stripe_invoice_given_up', 'invoice.uncollectible'],
+      ...['billing.stripe_invoice_given_up', 'invoice.voided'],
+    ],
+  )
+  t.same(await statusesOf(others), ['open'])
 })

@@ -24,4 +24,5 @@ export const recordEntitlements: ProviderPorts = {
     await tx.execute(sql`insert into test_payments (organization_id, invoice_id, total) values (${organizationId}, ${id}, ${total})
       on conflict (invoice_id) do update set count = test_payments.count + 1`)
   },
+  givenUp: async () => {},
 }

@@ -100,6 +100,11 @@ const HANDLERS: Record<string, Handler> = {
       state.list('subscription').filter(({ customer }) => form.customer === undefined || customer === form.customer),
     ),
   'GET /v1/subscriptions/:id': (state, _form, id) => state.get(id),
+  'GET /v1/invoices': (state, form) => {
+    const gte = Number((form.created as Form | undefined)?.gte ?? 0)
+    const own = state.list('invoice').filter(({ customer }) => customer === need(form, 'customer'))
+    return page(form, own.filter(({ created }) => Number(created) >= gte).reverse())
+  },
   'GET /v1/invoices/:id': (state, _form, id) => state.get(id),
   'GET /v1/events': (state, form) => {
     const gte = Number((form.created as Form | undefined)?.gte ?? 0)

@@ -15,6 +15,8 @@ export interface StripeEvent extends StripeObject {
 
 const MONTH_SECONDS = 30 * 86_400
 const DAY_SECONDS = 86_400
+/** States in which an invoice can be paid or voided. */
+const UNPAID = ['open', 'uncollectible']
 /** How long Stripe remembers the identifier of a meter event at least, and here exactly. */
 const IDENTIFIER_MEMORY_SECONDS = 86_400
 
@@ -34,7 +36,12 @@ export interface Invoice extends StripeObject {
   total: number
   amount_paid: number
   parent: { subscription_details: { subscription: string } }
-  status_transitions: { paid_at: number | null; finalized_at: number | null; voided_at: number | null }
+  status_transitions: {
+    paid_at: number | null
+    finalized_at: number | null
+    voided_at: number | null
+    marked_uncollectible_at: number | null
+  }
 }
 
 interface MeteredPrice extends StripeObject {
@@ -152,7 +159,7 @@ export function createStripeState({ livemode = false } = {}) {
       period_start: period.start,
       period_end: period.end,
       parent: { type: 'subscription_details', subscription_details: { subscription: subscription.id } },
-      status_transitions: { paid_at: null, finalized_at: null, voided_at: null },
+      status_transitions: { paid_at: null, finalized_at: null, voided_at: null, marked_uncollectible_at: null },
     }) as unknown as Invoice
     emit('invoice.created', invoice)
     return invoice
@@ -251,6 +258,47 @@ export function createStripeState({ livemode = false } = {}) {
       if (invoice.status !== 'open') return
       const { subscription } = invoice.parent.subscription_details
       collect(invoice, get<Subscription>(subscription), isDeclined)
+    },
+
+    /** Somebody takes an invoice back at Stripe. */
+    voidInvoice(id: string): void {
+      const invoice = get<Invoice>(id)
+      if (!UNPAID.includes(invoice.status)) throw new StripeFault(400, `A ${invoice.status} invoice cannot be voided.`)
+      invoice.status = 'void'
+      invoice.status_transitions.voided_at = clock.seconds
+      emit('invoice.voided', invoice)
+    },
+
+    /** Somebody gives an invoice up at Stripe; it can still be paid, or voided. */
+    giveUpInvoice(id: string): void {
+      const invoice = get<Invoice>(id)
+      if (invoice.status !== 'open')
+        throw new StripeFault(400, `A ${invoice.status} invoice cannot be marked as uncollectible.`)
+      invoice.status = 'uncollectible'
+      invoice.status_transitions.marked_uncollectible_at = clock.seconds
+      emit('invoice.marked_uncollectible', invoice)
+    },
+
+    /** Somebody pays an invoice on the page that Stripe has for it. */
+    payInvoice(id: string): void {
+      const invoice = get<Invoice>(id)
+      if (!UNPAID.includes(invoice.status)) throw new StripeFault(400, `A ${invoice.status} invoice cannot be paid.`)
+      collect(invoice, get<Subscription>(invoice.parent.subscription_details.subscription), false)
+    },
+
+    /** Another invoice over the same period as one that is there, open for the same amount unless another is given. */
+    invoiceAgain(id: string, { total }: { total?: number } = {}): Invoice {
+      const first = get<Invoice>(id)
+      const transitions = { ...first.status_transitions, paid_at: null, voided_at: null, marked_uncollectible_at: null }
+      const { id: _id, object: _object, created: _created, ...fields } = structuredClone(first)
+      const again = put('in', 'invoice', {
+        ...fields,
+        ...{ status: 'open', amount_paid: 0, attempt_count: 0, total: total ?? first.total },
+        status_transitions: { ...transitions, finalized_at: clock.seconds },
+      }) as unknown as Invoice
+      emit('invoice.created', again)
+      emit('invoice.finalized', again)
+      return again
     },
 
     cancel(id: string): void {

@@ -64,7 +64,7 @@ export { createProofsService, type ProofsService } from './proofs/service.ts'
 export { createProofSigner } from './proofs/signing.ts'
 export { openQuotas, quotaJobs } from './quota/jobs.ts'
 export { openReconciliation, reconciliationJobs } from './reconciliation/jobs.ts'
-export { PAYMENT_FAILED, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
+export { PAYMENT_FAILED, STRIPE_INVOICE_GIVEN_UP, STRIPE_INVOICE_PAID } from './stripe/fact-kinds.ts'
 export { stripeWebhook } from './stripe/intake/routes.ts'
 export { openCollecting, openStripeWork, stripeFollowing, stripeJobs } from './stripe/jobs.ts'
 export type { ProviderPorts } from './stripe/ports.ts'
@@ -109,7 +109,7 @@ export function openStripe(
   const stripe = createStripeClient(account)
   const inLease = createAccountLease({ postgres, clock })
   return {
-    checkout: createCheckoutService({ stripe, postgres, catalog, inLease }),
+    checkout: createCheckoutService({ stripe, postgres, catalog, inLease, clock }),
     intake: createIntakeService({ postgres, account, clock }),
   }
 }
@@ -179,6 +179,7 @@ const billingPlugin: FastifyPluginAsync<BillingOptions> = async (app, options) =
     postgres: app.postgres,
     ensure: subscriptions.current,
     couponsOf: coupons.listFor,
+    whileUnsold: stripe?.checkout.whileUnsold ?? ((_organizationId, work) => work()),
   })
   await app.register(accountRoutes, { accounts })
   await app.register(proofRoutes, { proofs: options.proofs })

@@ -14,6 +14,8 @@ interface Dependencies {
   /** Makes sure that there is an account: one that is older than billing has none. */
   ensure: (organizationId: string) => Promise<unknown>
   couponsOf: (tx: TenantTx, organizationId: string) => Promise<BillingAccount['coupons']>
+  /** Does something while nobody buys where no tax is collected. Throws 409 where somebody has. */
+  whileUnsold: <T>(organizationId: string, work: () => Promise<T>) => Promise<T>
 }
 
 /** What only the operator sets. */
@@ -23,7 +25,7 @@ export interface Terms {
 }
 
 /** Who is billed, and how. */
-export function createAccountsService({ postgres, ensure, couponsOf }: Dependencies) {
+export function createAccountsService({ postgres, ensure, couponsOf, whileUnsold }: Dependencies) {
   const view = async (tx: TenantTx, row: AccountRow): Promise<BillingAccount> => {
     const { name, address, email, taxId, timeZone, currency, taxBasisPoints, organizationId } = row
     const coupons = await couponsOf(tx, organizationId)
@@ -66,9 +68,11 @@ export function createAccountsService({ postgres, ensure, couponsOf }: Dependenc
       return change(organizationId, { action: 'billing_account.changed', values, by })
     },
 
-    /** For an operator, who gives a reason that the members of the organization read. */
-    setTerms: (organizationId: string, values: Terms, by: Acting, reason: string): Promise<BillingAccount> =>
-      change(organizationId, { action: 'billing_terms.changed', values, by, reason }),
+    /** For an operator, who gives a reason that the members of the organization read. Throws 409 for a tax that nobody would collect. */
+    setTerms: (organizationId: string, values: Terms, by: Acting, reason: string): Promise<BillingAccount> => {
+      const set = () => change(organizationId, { action: 'billing_terms.changed', values, by, reason })
+      return values.taxBasisPoints ? whileUnsold(organizationId, set) : set()
+    },
   }
 }
 

@@ -105,11 +105,12 @@ export const operatorRoutes: FastifyPluginAsyncTypebox<OperatorRouteOptions> = a
       schema: {
         operationId: 'adminSetBillingTerms',
         summary: 'Set the tax rate or the limit of an organization',
-        description: `A limit in the place of the plan's counts at the door within two seconds; null takes it away. ${HIDDEN}`,
+        description: `A limit in the place of the plan's counts at the door within two seconds; null takes it away. A tax rate is refused while Stripe
+collects from the organization, which it does without the tax. ${HIDDEN}`,
         tags,
         params,
         body: BillingTerms,
-        response: { 200: BillingAccount, ...problemResponses(400, 404, 413, 415, 429, 503) },
+        response: { 200: BillingAccount, ...problemResponses(400, 404, 409, 413, 415, 429, 502, 503) },
       },
     },
     async (request) => {

@@ -1,13 +1,16 @@
 import type { Postgres } from '../../../infra/postgres.ts'
 import type { Difference } from '../invoices/difference.ts'
 import type { QuotaComparison } from '../quota/recount.ts'
+import { SETTLING_FACTS } from '../stripe/collecting/claims.ts'
+import { readSides } from '../stripe/collecting/store.ts'
 import { EVENTS_METER } from '../stripe/meters.ts'
 import { findLiveSubscription } from '../stripe/store.ts'
 import { billedOf, pushableHours } from '../stripe/usage/hours.ts'
 import { type CountedHour, countedHours } from '../stripe/usage/queries.ts'
+import { claimDrifts } from './claims.ts'
 import * as store from './store.ts'
 
-/** The sides that are held against each other, from the door to what Stripe was told. */
+/** The sides that are held against each other, from the door to what Stripe was told and has collected. */
 export const CHECKS = ['door', 'windows', 'invoices', 'stripe'] as const
 export type Check = (typeof CHECKS)[number]
 
@@ -74,23 +77,25 @@ export function createReconciliationService(dependencies: Dependencies) {
       return found
     },
 
-    stripe: (organizationId) =>
+    stripe: (organizationId, since) =>
       postgres.withTenant(organizationId, async (tx) => {
         const now = clock()
         const before = new Date(now.getTime() - STRIPE_PATIENCE_MS)
+        const unsettled = claimDrifts(await readSides(tx, organizationId, SETTLING_FACTS), since)
         const stuck = (await store.listStuck(tx, organizationId, before)).map(({ identifier, deadAt, error }) => ({
           about: identifier,
           detail: `${deadAt ? 'given up' : 'not sent'}: ${error ?? 'never tried'}`,
         }))
         const subscription = await findLiveSubscription(tx, organizationId)
         const billed = subscription && billedOf(subscription, now)
-        if (!billed) return stuck
+        if (!billed) return [...unsettled, ...stuck]
         const { from } = pushableHours(billed, now)
         const span = { meterKey: EVENTS_METER, from, to: before }
         const { rows } = await tx.execute<CountedHour>(countedHours(organizationId, span))
         const told = rows.filter(({ complete }) => complete)
         const gone = await store.listUncounted(tx, organizationId, from)
         return [
+          ...unsettled,
           ...stuck,
           ...told.map(({ hour, quantity, frozen }) => ({
             about: new Date(hour).toISOString(),

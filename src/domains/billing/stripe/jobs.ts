@@ -5,7 +5,7 @@ import { createMailer } from '../../../infra/mail.ts'
 import { createApply } from './applying/service.ts'
 import { createStripeClient } from './client.ts'
 import { createCollecting } from './collecting/service.ts'
-import { PAYMENT_FAILED, PROVIDER_CHANGED, STRIPE_INVOICE_PAID } from './fact-kinds.ts'
+import { PAYMENT_FAILED, PROVIDER_CHANGED, STRIPE_INVOICE_GIVEN_UP, STRIPE_INVOICE_PAID } from './fact-kinds.ts'
 import { factPorts } from './fact-ports.ts'
 import { createFollowing, type Provided } from './following/service.ts'
 import { createStripeLoops } from './loops.ts'
@@ -53,13 +53,13 @@ export const stripeJobs: FastifyPluginAsync<WorkOptions> = async (app, options) 
 /** Settles the invoices of ours that Stripe has collected; see createCollecting. */
 export function openCollecting(
   { postgres, metrics, log }: Pick<FastifyInstance, 'postgres' | 'metrics' | 'log'>,
-  pay: Parameters<typeof createCollecting>[0]['pay'],
+  settling: Parameters<typeof createCollecting>[0]['settling'],
 ) {
   const onDiffering = (found: object) => {
     metrics.deadJobs.inc({ queue: 'stripe' })
     log.error(found, 'an invoice is not what Stripe has collected for it')
   }
-  return createCollecting({ postgres, pay, onDiffering })
+  return createCollecting({ postgres, settling, onDiffering })
 }
 
 interface FollowingOptions {
@@ -78,7 +78,8 @@ export const stripeFollowing: FastifyPluginAsync<FollowingOptions> = async (app,
   }
   const follow = createFollowing({ postgres, setFromProvider, onRefused })
   app.facts.carry(PROVIDER_CHANGED, ({ organizationId }) => follow(organizationId))
-  app.facts.carry(STRIPE_INVOICE_PAID, ({ organizationId }) => collect(organizationId))
+  for (const kind of [STRIPE_INVOICE_PAID, STRIPE_INVOICE_GIVEN_UP])
+    app.facts.carry(kind, ({ organizationId }) => collect(organizationId))
   await app.register(stripeMails, { config })
 }
 

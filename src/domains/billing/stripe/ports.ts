@@ -8,6 +8,8 @@ export interface ProviderPorts {
   entitle: (tx: TenantTx, subscription: StripeSubscription) => Promise<void>
   /** An invoice of Stripe's is paid: so is ours for the same period. */
   paid: (tx: TenantTx, invoice: StripeInvoice) => Promise<void>
+  /** An invoice of Stripe's is void or uncollectible: so is ours, unless another collects the same. */
+  givenUp: (tx: TenantTx, invoice: StripeInvoice) => Promise<void>
 }
 
 /** What became of an object: it was stored, or it is none of ours. */

@@ -29,6 +29,12 @@ export interface Which {
   invoiceId: string
 }
 
+/** Which invoice of a payment provider an act follows; nothing where a person acts on their own. */
+interface Followed {
+  provider?: 'stripe'
+  reference?: string
+}
+
 export type SettlingService = ReturnType<typeof createSettlingService>
 type By = Acting | 'system'
 
@@ -90,9 +96,10 @@ export function createSettlingService({ postgres, creditNotePrefix, clock }: Dep
         return payment
       }),
 
-    /** Takes an unpaid invoice back as a whole. Credit that it used is there again. */
-    void: (which: Which, reason: string, by: By): Promise<void> =>
+    /** Takes an unpaid invoice back as a whole. Credit that it used is there again. With a reference, told again, it changes nothing. */
+    void: ({ provider, reference, ...which }: Which & Followed, reason: string, by: By): Promise<void> =>
       inLine(which, async (tx, invoice) => {
+        if (reference !== undefined && invoice.status === 'void') return
         requireStatus(invoice, ['open', 'uncollectible'], 'voided')
         await store.settle(tx, invoice, { status: 'void', voidedAt: clock() })
         if (invoice.creditApplied > 0n)
@@ -100,14 +107,19 @@ export function createSettlingService({ postgres, creditNotePrefix, clock }: Dep
             ...entryOf(invoice, invoice.creditApplied, 'given back by a void invoice'),
             createdBy: personOf(by),
           })
-        await tell(tx, invoice, INVOICE_VOIDED, by, { reason })
+        await tell(tx, invoice, INVOICE_VOIDED, by, { reason, ...(reference !== undefined && { provider, reference }) })
       }),
 
-    markUncollectible: (which: Which, reason: string, by: By): Promise<void> =>
+    /** Nobody expects it to be paid any more. With a reference, told again, it changes nothing. */
+    markUncollectible: ({ provider, reference, ...which }: Which & Followed, reason: string, by: By): Promise<void> =>
       inLine(which, async (tx, invoice) => {
+        if (reference !== undefined && invoice.status === 'uncollectible') return
         requireStatus(invoice, ['open'], 'given up')
         await store.settle(tx, invoice, { status: 'uncollectible' })
-        await tell(tx, invoice, INVOICE_UNCOLLECTIBLE, by, { reason })
+        await tell(tx, invoice, INVOICE_UNCOLLECTIBLE, by, {
+          reason,
+          ...(reference !== undefined && { provider, reference }),
+        })
       }),
 
     /**

@@ -12,6 +12,9 @@ interface Dependencies {
   ports: ProviderPorts
 }
 
+/** States in which Stripe asks nobody for the amount. */
+const GIVEN_UP = ['void', 'uncollectible']
+
 /**
  * Stores what was just read from Stripe. The epoch is that of the lease under which it was read: whoever read earlier and writes later
  * changes nothing.
@@ -54,6 +57,7 @@ export function createApply({ postgres, ports }: Dependencies): Apply {
         const row = { ...snapshot, organizationId, epoch }
         if (!(await store.putInvoice(tx, row))) return
         if (row.status === 'paid' && before?.status !== 'paid') await ports.paid(tx, row)
+        if (GIVEN_UP.includes(row.status) && before?.status !== row.status) await ports.givenUp(tx, row)
         if (row.status !== 'open' || row.attempts <= (before?.attempts ?? 0)) return
         await append(tx, { organizationId, kind: PAYMENT_FAILED, payload: { stripeInvoiceId: row.id } })
         const target = { kind: 'stripe_invoice', id: row.id }

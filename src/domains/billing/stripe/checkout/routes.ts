@@ -4,7 +4,7 @@ import { actingOf } from '../../../../http/acting.ts'
 import { OrganizationParams, problemResponses } from '../../../../http/schemas.ts'
 import { stripeMissing } from '../errors.ts'
 import { ownUrl } from './own-url.ts'
-import { CheckoutInput, PortalInput, Redirect } from './schemas.ts'
+import { CheckoutInput, CheckoutPage, PortalInput, Redirect } from './schemas.ts'
 import type { CheckoutService } from './service.ts'
 
 const BILLING = '/v1/organizations/:organizationId/billing'
@@ -34,11 +34,13 @@ export const checkoutRoutes: FastifyPluginAsyncTypebox<CheckoutRoutesOptions> = 
         operationId: 'createCheckout',
         summary: 'Buy a plan',
         description: `Gives the address of a page of Stripe on which a plan is paid for. Asked again, it gives the same page as long as nobody
-has paid. The plan begins when Stripe says that it is paid, whether or not anybody comes back. With a subscription already there it is refused.`,
+has paid. The plan begins when Stripe says that it is paid, whether or not anybody comes back. With a subscription already there it is refused, and
+so it is where a tax rate is set, as Stripe would collect without the tax. Credit and coupons do not count for what Stripe collects: the
+answer names them.`,
         tags,
         params: OrganizationParams,
         body: CheckoutInput,
-        response: { 200: Redirect, ...problemResponses(...STATUSES) },
+        response: { 200: CheckoutPage, ...problemResponses(...STATUSES) },
       },
     },
     (request) => {

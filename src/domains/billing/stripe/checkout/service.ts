@@ -4,13 +4,16 @@ import type { Acting } from '../../../../http/acting.ts'
 import type { Postgres } from '../../../../infra/postgres.ts'
 import { record } from '../../../audit/index.ts'
 import type { Plan } from '../../catalog/schemas.ts'
+import { readFacts } from '../../invoices/sources/store.ts'
 import { asking, wasAnswered } from '../client.ts'
-import { alreadySubscribed, noCustomer } from '../errors.ts'
+import { alreadySubscribed, noCustomer, taxNotCollected } from '../errors.ts'
 import { createMeters } from '../meters.ts'
 import type { HeldAccount, InLease } from '../ports.ts'
 import { assertSold, createPrices, planOfPrice, type SoldPlan } from '../prices.ts'
 import type { Checkout } from '../records.ts'
 import * as store from '../store.ts'
+import { notCountedOf } from './not-counted.ts'
+import type { CheckoutPage } from './schemas.ts'
 
 export type CheckoutService = ReturnType<typeof createCheckoutService>
 
@@ -22,6 +25,7 @@ interface Dependencies {
     customPlan: (organizationId: string, planKey: string) => Promise<Plan>
   }
   inLease: InLease
+  clock: () => Date
 }
 
 export interface Purchase {
@@ -34,30 +38,58 @@ export interface Purchase {
  * Sends people to Stripe to pay there: card data never comes here. However many ask at once, an organization has one customer, one open
  * session and one subscription. What may be used follows from the stored subscription and never from the way back.
  */
-export function createCheckoutService({ stripe, postgres, catalog, inLease }: Dependencies) {
+export function createCheckoutService({ stripe, postgres, catalog, inLease, clock }: Dependencies) {
   const prices = createPrices({ stripe, meters: createMeters({ stripe }) })
 
   return {
-    /** Where to pay for a plan. Throws 404 for a plan that is not offered and 409 where there is a subscription already. */
-    async checkout(organizationId: string, purchase: Purchase, by: Acting): Promise<{ url: string }> {
+    /**
+     * Where to pay for a plan, and what of the organization's does not count there. Throws 404 for a plan that is not offered and 409 where
+     * there is a subscription already, or a tax that Stripe would not collect.
+     */
+    async checkout(organizationId: string, purchase: Purchase, by: Acting): Promise<CheckoutPage> {
       const sold = await soldPlan(catalog, organizationId, purchase.planKey)
       assertSold(sold)
       return asking(() =>
         inLease(organizationId, async (held) => {
-          const customerId = held.account.customerId ?? (await createCustomer(held))
           const begun = held.account.checkout
+          const facts = await postgres.withTenant(organizationId, (tx) =>
+            readFacts(tx, organizationId, { charges: [], at: clock(), collectedBy: null }),
+          )
+          if (facts.taxBasisPoints > 0n) await refuseTaxed(begun)
+          const notCounted = notCountedOf(facts, sold.plan)
+          const customerId = held.account.customerId ?? (await createCustomer(held))
           const wanted = wantedOf(begun, sold, purchase)
           const open = await settleSession(begun, wanted)
-          const had = await refuseSecond(organizationId, customerId)
-          if (open) return { url: open }
+          const { isLive, had } = await lookFor(organizationId, customerId)
+          if (isLive) throw second()
+          if (open) return { url: open, notCounted }
           // A number whose session is closed would give that session again.
           if (begun?.sessionId) wanted.number = begun.number + 1
           // A plan is tried once.
           const trialDays = had.has(sold.plan.key) ? 0 : sold.plan.trialDays
-          return { url: await createSession({ held, wanted, sold, customerId, trialDays, by }) }
+          return { url: await createSession({ held, wanted, sold, customerId, trialDays, by }), notCounted }
         }),
       )
     },
+
+    /**
+     * Does something that what Stripe collects would contradict, such as setting a tax rate: while it lasts nothing is sold there, and a page
+     * that is open is closed. Throws 409 where there is a subscription.
+     */
+    whileUnsold: <T>(organizationId: string, work: () => Promise<T>): Promise<T> =>
+      asking(() =>
+        inLease(organizationId, async ({ account: { customerId, checkout } }) => {
+          if (customerId) {
+            await settleSession(checkout, null)
+            const { isLive } = await lookFor(organizationId, customerId)
+            if (isLive)
+              throw taxNotCollected(
+                'Stripe collects from the organization, and no tax: its subscription there has to end before.',
+              )
+          }
+          return work()
+        }),
+      ),
 
     /** Where cards, invoices and the subscription are managed. Throws 409 before the first purchase. */
     async portal(organizationId: string, returnUrl: string): Promise<{ url: string }> {
@@ -69,6 +101,14 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease }: De
         return { url }
       })
     },
+  }
+
+  /** A page that is open would still sell without the tax. */
+  async function refuseTaxed(begun: Checkout | null): Promise<never> {
+    await settleSession(begun, null)
+    throw taxNotCollected(
+      'A tax rate is set for your organization, and Stripe would collect without the tax. Ask whoever runs this server for an invoice.',
+    )
   }
 
   /** The mapping is stored before anybody is sent away: an event about a customer whom nobody knows would be none of ours. */
@@ -83,25 +123,25 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease }: De
   }
 
   /** The address of the open session if it sells what is wanted; one that sells something else is closed first. */
-  async function settleSession(checkout: Checkout | null, wanted: Checkout): Promise<string | undefined> {
+  async function settleSession(checkout: Checkout | null, wanted: Checkout | null): Promise<string | undefined> {
     if (!checkout?.sessionId) return undefined
     const session = await stripe.checkout.sessions.retrieve(checkout.sessionId)
     if (session.status !== 'open') return undefined
-    if (checkout.number === wanted.number && session.url) return session.url
+    if (checkout.number === wanted?.number && session.url) return session.url
     await stripe.checkout.sessions.expire(session.id).catch(ignoreCompleted)
     return undefined
   }
 
   /** Asks our table and Stripe, as an event may be on its way or lost; gives the plans that were had before. */
-  async function refuseSecond(organizationId: string, customer: string): Promise<Set<string>> {
+  async function lookFor(organizationId: string, customer: string): Promise<{ isLive: boolean; had: Set<string> }> {
     const known = await postgres.withTenant(organizationId, (tx) => store.findLiveSubscription(tx, organizationId))
-    if (known) throw second()
     const had = new Set<string>()
+    if (known) return { isLive: true, had }
     for await (const { status, items } of stripe.subscriptions.list({ customer, status: 'all', limit: 100 })) {
-      if (!store.ENDED_SUBSCRIPTION.includes(status)) throw second()
+      if (!store.ENDED_SUBSCRIPTION.includes(status)) return { isLive: true, had }
       for (const { price } of items.data) had.add(planOfPrice(price)?.planKey ?? '')
     }
-    return had
+    return { isLive: false, had }
   }
 
   interface NewSession {

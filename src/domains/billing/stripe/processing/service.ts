@@ -7,6 +7,7 @@ import * as store from './store.ts'
 
 const LEASE_MS = 5000
 const OBJECTS_AT_ONCE = 8
+const PAGE_ROWS = 100
 export const ATTEMPTS_MAX = 10
 const FIRST_PAUSE_MS = 2000
 const PAUSE_MS_MAX = 600_000
@@ -90,14 +91,33 @@ export function createProcessing(dependencies: Dependencies) {
   }
 }
 
+/** What was only listed gives way to whatever was read under a lease. */
+const LISTED = 0
+/** How long before the end of its period, by another clock, an invoice may be made. */
+const EARLY_SECONDS = 300
+
 /** Reads an object from Stripe and stores it. */
 function createReading({ stripe, postgres, apply, clock }: Dependencies) {
+  /**
+   * A void invoice takes ours back for good, unless another collects the same. Events come in any order, so the others that Stripe has of
+   * that time are stored before it.
+   */
+  async function readInvoice(id: string, epoch: number): Promise<Applied> {
+    const invoice = await stripe.invoices.retrieve(id)
+    if (invoice.status === 'void' && invoice.customer !== null) {
+      const created = { gte: invoice.period_end - EARLY_SECONDS }
+      const others = { customer: idOf(invoice.customer), created, limit: PAGE_ROWS }
+      for await (const other of stripe.invoices.list(others)) if (other.id !== id) await apply.invoice(other, LISTED)
+    }
+    return apply.invoice(invoice, epoch)
+  }
+
   return async ({ objectId, epoch }: store.ObjectLease): Promise<Applied> => {
     switch (kindOf(objectId)) {
       case 'subscription':
         return apply.subscription(await stripe.subscriptions.retrieve(objectId), epoch)
       case 'invoice':
-        return apply.invoice(await stripe.invoices.retrieve(objectId), epoch)
+        return readInvoice(objectId, epoch)
       case 'customer':
         return apply.customer(await stripe.customers.retrieve(objectId))
       case 'session': {
