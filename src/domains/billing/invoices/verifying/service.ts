@@ -32,7 +32,7 @@ export type VerifyingService = ReturnType<typeof createVerifyingService>
 
 /**
  * Computes a finalized invoice once more: from plan versions, charges, coupons, credit and the events themselves, with the cut-off, the
- * parties, the collector and the tax rate that it was issued with. Nothing of what it says about amounts or quantities is read.
+ * parties, the collector, the tax rate and the earlier uses of coupons that it was issued with. Nothing of what it says about amounts or quantities is read.
  */
 export function createVerifyingService({ postgres, meters, plans, keptFromMs }: Dependencies) {
   const gathering = createGathering({ meters, plans })
@@ -46,15 +46,14 @@ export function createVerifyingService({ postgres, meters, plans, keptFromMs }: 
     const charges = await sources.listInvoicedCharges(tx, organizationId, invoiceId)
     const lines = await store.listLines(tx, organizationId, invoiceId)
     const period = row.periodId === null ? undefined : await sources.findPeriod(tx, organizationId, row.periodId)
-    const at = period?.endsAt ?? charges.at(-1)?.createdAt ?? row.cutOff
-    const coupons = await sources.listCoupons(tx, organizationId, at)
+    const redeemed = await sources.listCoupons(tx, organizationId)
     const facts = {
       collectedBy: document.collectedBy ?? null,
       buyer: document.buyer,
       taxBasisPoints: BigInt(document.taxBasisPoints),
       currency: document.currency,
       charges,
-      coupons,
+      coupons: redeemed.flatMap((one) => placed(one, document)),
       credit: creditBefore(row, await store.listEntries(tx, organizationId)),
     }
     return {
@@ -169,6 +168,12 @@ function creditBefore({ id, issuedAt }: store.InvoiceRow, entries: readonly stor
     ? entries.filter(({ sequence }) => sequence < own.sequence)
     : entries.filter(({ createdAt }) => issuedAt !== null && createdAt < issuedAt)
   return before.at(-1)?.balance ?? 0n
+}
+
+/** A coupon as it counted on an invoice: where else it was used by then, only the document says. */
+function placed<Redeemed extends { id: string }>(one: Redeemed, { coupons }: InvoiceDocument) {
+  const written = coupons.find(({ id }) => id === one.id)
+  return written ? [{ ...one, period: BigInt(written.period) }] : []
 }
 
 const isOfInvoice = (reason: string) => reason === 'applied to an invoice' || reason === 'from an invoice'
