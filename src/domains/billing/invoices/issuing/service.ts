@@ -80,6 +80,8 @@ export function createIssuingService(options: Dependencies) {
       await sources.lockAccount(tx, organizationId)
       const now = await sources.findPeriod(tx, organizationId, period.id)
       if (now?.status !== 'ended') return false
+      // Charges are billed first, also where that failed and is tried again: what coupons and credit are left depends on the order.
+      if (isDue && (await sources.listChargesDue(tx, organizationId)).length > 0) return false
       const charges = await sources.listPeriodCharges(tx, organizationId, period.id)
       const collectedBy = await sources.collectorOf(tx, organizationId, period.id)
       const stored = await sources.readFacts(tx, organizationId, { charges, collectedBy })
