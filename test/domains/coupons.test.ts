@@ -171,7 +171,7 @@ t.test('a forecast of a period does not promise what the draft before it will us
   await world.to('2029-05-01T00:00:00Z')
   const tenant = await world.tenant('small')
   await world.to('2029-05-01T00:00:05Z')
-  await redeem(tenant, 'SOON', share(1000, once))
+  await redeem(tenant, 'SOON', amount('100', once))
   await world.send(tenant, 500, { at: '2029-06-01T06:00:00Z' })
   await bill('2029-06-01T12:00:00Z')
   const { period } = await subscriptions.current(tenant.organizationId)
@@ -184,17 +184,20 @@ t.test('a forecast of a period does not promise what the draft before it will us
 
 t.test('what is only drafted uses no coupon up, and what took nothing off does not either', async (t) => {
   await world.to('2029-07-01T00:00:00Z')
-  const [drafted, idle] = [await world.tenant('small'), await world.tenant('small')]
+  const [drafted, idle] = [await world.tenant('small'), await world.tenant('free')]
   await redeem(idle, 'ALL', share(10_000, once))
   await world.to('2029-07-01T00:00:05Z')
   await redeem(drafted, 'DRAFT', share(1000, once))
   await redeem(idle, 'NEXT', share(1000, once))
+  await change(idle, 'small')
   await bill('2029-08-01T06:00:00Z')
   t.equal(await previewed(drafted), 'period 1000 - 100')
   await change(drafted, 'yearly')
   await bill(afterGrace('2029-08-01T06:00:00Z'))
   t.match(await discounts(drafted), ['start 1000 - 0', /^start 19\d\d\d - 19\d\d$/, 'period 1000 - 0'])
-  t.same(await discounts(idle), ['start 1000 - 1000', 'period 1000 - 100'])
+  const [first, next] = await discounts(idle)
+  t.match(first, /^change (\d+) - \1$/, 'one takes all')
+  t.equal(next, 'period 1000 - 100', 'and the other waits')
   for (const tenant of [drafted, idle]) await verifyAll(t, tenant)
 })
 

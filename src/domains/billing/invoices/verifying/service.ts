@@ -54,7 +54,7 @@ export function createVerifyingService({ postgres, meters, plans, keptFromMs }: 
       currency: document.currency,
       charges,
       coupons: redeemed.flatMap((one) => placed(one, document)),
-      credit: creditBefore(row, await store.listEntries(tx, organizationId)),
+      credit: creditBefore(row, await store.listEntries(tx, organizationId), await store.numbersOf(tx, organizationId)),
     }
     return {
       row,
@@ -161,14 +161,28 @@ function versionsOf({ lines }: InvoiceDocument): Map<string, number> {
   return new Map(pairs)
 }
 
-/** What there was in credit when the invoice was made: the balance before its own entry, or at its time where it has none. */
-function creditBefore({ id, issuedAt }: store.InvoiceRow, entries: readonly store.CreditEntryRow[]): bigint {
+/**
+ * What there was in credit when the invoice was made: the balance before its own entry, or at its time where it has none. Of the entries of
+ * that very moment those of earlier numbers were before it.
+ */
+function creditBefore(
+  { id, number, issuedAt }: store.InvoiceRow,
+  entries: readonly store.CreditEntryRow[],
+  numbers: ReadonlyMap<string, string | null>,
+): bigint {
   const own = entries.find(({ invoiceId, reason }) => invoiceId === id && isOfInvoice(reason))
-  const before = own
-    ? entries.filter(({ sequence }) => sequence < own.sequence)
-    : entries.filter(({ createdAt }) => issuedAt !== null && createdAt < issuedAt)
-  return before.at(-1)?.balance ?? 0n
+  if (own) return entries.findLast(({ sequence }) => sequence < own.sequence)?.balance ?? 0n
+  const isBefore = ({ createdAt, invoiceId, reason }: store.CreditEntryRow) => {
+    if (issuedAt === null || createdAt > issuedAt) return false
+    const other = isOfInvoice(reason) ? numbers.get(invoiceId ?? '') : null
+    return createdAt < issuedAt || (number !== null && !!other && isNumberBefore(other, number))
+  }
+  return entries.findLast(isBefore)?.balance ?? 0n
 }
+
+/** Numbers grow longer as they rise. */
+const isNumberBefore = (one: string, other: string) =>
+  one.length === other.length ? one < other : one.length < other.length
 
 /** A coupon as it counted on an invoice: where else it was used by then, only the document says. */
 function placed<Redeemed extends { id: string }>(one: Redeemed, { coupons }: InvoiceDocument) {
