@@ -174,6 +174,38 @@ t.test('every invoice is what the second computation says, to the cent and to th
   t.comment(`${count} invoices of ${tenants} organizations`)
 })
 
+t.test(
+  'coupons that wait through a trial and periods that are cut short are among what was lived through',
+  async (t) => {
+    let [waited, cutShort] = [0, 0]
+    for (const tenant of all) {
+      const documents = (await invoicesOf(tenant)).map(({ document }) => document)
+      const redeemed = tenant.scenario.done.find(({ act }) => act.kind === 'redeem' && act.code === 'WELCOME')
+      const trial = naiveInvoices(ledgerOf(tenant)).course.periods.find(({ isTrial }) => isTrial)
+      const discounted = (code: string, { coupons }: InvoiceDocument) =>
+        coupons.some((coupon) => coupon.code === code && coupon.discount !== '0')
+      const welcome = documents.find((document) => discounted('WELCOME', document))
+      if (
+        redeemed &&
+        trial &&
+        welcome &&
+        redeemed.atMs < trial.startsAtMs &&
+        Date.parse(welcome.cutOff) >= trial.endsAtMs
+      )
+        waited++
+      const starts = documents.filter((document) => document.reason === 'start' && discounted('TENOFF', document))
+      cutShort += documents.filter(
+        ({ period, lines, coupons }) =>
+          starts.some(({ cutOff }) => cutOff === period?.endsAt) &&
+          lines.some(({ amount }) => BigInt(amount) > 0n) &&
+          !coupons.some(({ code }) => code === 'TENOFF'),
+      ).length
+    }
+    t.comment(`${waited} coupons waited, ${cutShort} periods were cut short`)
+    t.ok(waited > 0 && cutShort > 0)
+  },
+)
+
 t.test('numbers follow each other without a gap, and every charge is on one invoice', async (t) => {
   const found = (await Promise.all(all.map(invoicesOf))).flat()
   const numbers = found.map(({ row }) => row.number ?? '').toSorted(byText)

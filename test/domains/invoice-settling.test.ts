@@ -196,6 +196,8 @@ t.test('whoever dies between two steps leaves one invoice and one number, or non
 })
 
 t.test('months that nobody billed are billed one after the other, each as it would have been', async (t) => {
+  const { organizationId } = beta
+  await invoices.addCredit({ organizationId, amount: 10_001n, currency: 'USD', reason: 'sorry' }, operator)
   month += 3
   await world.to(new Date(Date.UTC(2026, month - 1, 2, 0, 10)))
   const before = (await invoices.list(alpha.organizationId, { limit: 100 })).data.length
@@ -208,6 +210,9 @@ t.test('months that nobody billed are billed one after the other, each as it wou
     t.equal(document.lines.length, 1)
     t.same(await invoices.verify(alpha.organizationId, id), SAME)
   }
+  const credited = (await invoices.list(organizationId, { limit: 3 })).data
+  t.same(credited.map(({ creditApplied }) => creditApplied).toSorted(), [0n, 0n, 10_001n], 'the first has used it up')
+  for (const { id } of credited) t.same(await invoices.verify(organizationId, id), SAME)
 })
 
 t.test('a coupon counts from the next invoice on, for as many periods as it says, in its own currency', async (t) => {

@@ -41,9 +41,10 @@ export function naiveInvoices(ledger: Ledger): { course: Course; invoices: Naive
     .filter(({ lines }) => lines.some(({ amount }) => amount !== 0n))
     .sort((one, other) => one.issuedAtMs - other.issuedAtMs)
   let spent = 0n
-  const invoices = drafts.map((draft) => {
-    const coupons = couponsAt(ledger, course, draft)
-    const totals = totalsOf(draft.lines, coupons, taxAt(ledger, draft.issuedAtMs))
+  const uses: Uses = new Map()
+  const invoices = drafts.map(({ slot, ...draft }) => {
+    const discount = takeOff(ledger, { ...draft, slot }, uses)
+    const totals = totalsOf(draft.lines, discount, taxAt(ledger, draft.issuedAtMs))
     const credit = creditAt(ledger, course, draft.issuedAtMs) - spent
     // Bills below nothing give credit.
     const creditApplied = credit < totals.total ? credit : totals.total
@@ -53,12 +54,15 @@ export function naiveInvoices(ledger: Ledger): { course: Course; invoices: Naive
   return { course, invoices }
 }
 
-type Draft = Pick<NaiveInvoice, 'reason' | 'currency' | 'atMs' | 'issuedAtMs' | 'lines'>
+/** The slot is the period that the bill belongs to, as far as coupons go. */
+type Draft = Pick<NaiveInvoice, 'reason' | 'currency' | 'atMs' | 'issuedAtMs' | 'lines'> & { slot: Period }
+/** The periods in which each coupon took something off, by its place among the acts. */
+type Uses = Map<number, Set<Period>>
 
 const tickAfter = ({ ticksMs }: Ledger, ms: number) => ticksMs.find((tickMs) => tickMs >= ms)
 
 /** Charges that are due at once: all that are there when bills are made, on one. */
-function ofCharges(ledger: Ledger, { charges, currency }: Course): Draft[] {
+function ofCharges(ledger: Ledger, { charges, currency, periods }: Course): Draft[] {
   const byTick = new Map<number, Charge[]>()
   for (const charge of charges) {
     const tickMs = tickAfter(ledger, charge.atMs)
@@ -70,7 +74,16 @@ function ofCharges(ledger: Ledger, { charges, currency }: Course): Draft[] {
     issuedAtMs,
     lines: together.map(lineOfCharge),
     currency: currency ?? '',
+    slot: slotOfCharges(together, periods),
   }))
+}
+
+/** The newest period that begins by these charges, or else the newest in which one was raised. */
+function slotOfCharges(together: readonly Charge[], periods: readonly Period[]): Period {
+  const begun = together.some(({ kind }) => kind === 'base') ? together.filter(({ kind }) => kind === 'base') : together
+  const slot = periods.findLast((period) => begun.some((charge) => charge.period === period))
+  if (!slot) throw new Error('a charge was raised in no period')
+  return slot
 }
 
 /** The use of each ended period, the base that its end raised, and what came late for the periods before. */
@@ -84,7 +97,9 @@ function ofPeriods(ledger: Ledger, { periods, charges, currency }: Course, copie
     const raised = charges.filter((charge) => charge.due === 'period_end' && charge.period === period)
     const late = periods.slice(0, place).flatMap((earlier) => adjustments(ledger, earlier, copies, afterMs, comeByMs))
     const lines = [...raised.map(lineOfCharge), ...usageLines(ledger, period, copies, comeByMs), ...late]
-    return [{ reason: 'period', atMs: period.endsAtMs, issuedAtMs, lines, currency: currency ?? '' }]
+    const next = periods[place + 1]
+    const slot = next && next.startsAtMs === period.endsAtMs ? next : period
+    return [{ reason: 'period', atMs: period.endsAtMs, issuedAtMs, lines, currency: currency ?? '', slot }]
   })
 }
 
@@ -127,16 +142,26 @@ function countingOf(meters: Ledger['meters'], key: string): Counting {
 }
 
 /**
- * The coupons of an organization by the time that is billed, each with the number of periods that have begun since it was redeemed. One
- * over an amount is for bills of its currency, and for the start and the end of a period but not for changes within.
+ * What coupons take off a bill, which is noted as their use of its slot. Each comes off what the earlier redeemed have left. One that has
+ * had all the slots it lasts for still comes off in those, if it is a share; a fixed amount has one bill in a slot, and never a change.
  */
-function couponsAt({ done }: Ledger, { periods }: Course, { atMs: billedMs, reason, currency }: Draft) {
-  return done.flatMap(({ atMs, act }) => {
-    if (act.kind !== 'redeem' || atMs > billedMs) return []
-    if (act.coupon.kind === 'amount' && (reason === 'change' || act.currency !== currency)) return []
-    const place = periods.filter(({ startsAtMs }) => startsAtMs >= atMs && startsAtMs < billedMs).length
-    return [{ coupon: act.coupon, place }]
-  })
+function takeOff({ done }: Ledger, { atMs: billedMs, reason, currency, lines, slot }: Draft, uses: Uses): bigint {
+  let left = lines.reduce((sum, line) => sum + line.amount, 0n)
+  let discount = 0n
+  for (const [place, { atMs, act }] of done.entries()) {
+    if (act.kind !== 'redeem' || atMs > billedMs || left <= 0n) continue
+    const { coupon } = act
+    const used = uses.get(place) ?? new Set()
+    const isAgain = used.has(slot)
+    if (coupon.kind === 'amount' && (isAgain || reason === 'change' || act.currency !== currency)) continue
+    if (!isAgain && used.size >= lastsFor(coupon)) continue
+    const share = coupon.kind === 'percent' ? rounded(fraction(left * coupon.basisPoints, 10_000n)) : coupon.amount
+    const off = share < left ? share : left
+    if (off > 0n) uses.set(place, used.add(slot))
+    left -= off
+    discount += off
+  }
+  return discount
 }
 
 const taxAt = ({ done }: Ledger, ms: number) =>
@@ -147,21 +172,14 @@ const creditAt = ({ done }: Ledger, { refused }: Course, ms: number) =>
     return act.kind === 'credit' && atMs <= ms && !refused.includes(place) ? sum + act.amount : sum
   }, 0n)
 
-function totalsOf(lines: readonly NaiveLine[], coupons: { coupon: Coupon; place: number }[], taxBasisPoints: bigint) {
+function totalsOf(lines: readonly NaiveLine[], discount: bigint, taxBasisPoints: bigint) {
   const amount = lines.reduce((sum, line) => sum + line.amount, 0n)
-  let discount = 0n
-  for (const { coupon, place } of coupons) {
-    const left = amount - discount
-    if (left <= 0n || place < 0 || place >= periodsOf(coupon)) continue
-    const off = coupon.kind === 'percent' ? rounded(fraction(left * coupon.basisPoints, 10_000n)) : coupon.amount
-    discount = off < left ? discount + off : amount
-  }
   const net = amount - discount
   const tax = rounded(fraction(net * taxBasisPoints, 10_000n))
   return { amount, discount, net, tax, total: net + tax }
 }
 
-function periodsOf({ duration }: Coupon): number {
+function lastsFor({ duration }: Coupon): number {
   if (duration.kind === 'forever') return Number.POSITIVE_INFINITY
   return duration.kind === 'once' ? 1 : Number(duration.periods)
 }

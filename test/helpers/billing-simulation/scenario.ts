@@ -58,14 +58,16 @@ export function makeScenario(n: number, random: Random, setting: Setting, agreed
   const planAt = (key: string, atMs: number) => (key === 'enterprise' ? agreed : setting.planAt(key, atMs))
   const add = (atMs: number, act: Act) => done.push({ atMs, act })
   add(openAtMs + 1000, { kind: 'tax', basisPoints: TAXES[n % TAXES.length] ?? 0n })
-  if (n % 9 !== 0) {
+  const { acts, quietUntilMs } = couponCourse(n, openAtMs, planAt)
+  done.push(...acts)
+  if (n % 9 !== 0 && acts.length === 0) {
     const key = random.chance(0.7) ? (keys[n % keys.length] ?? 'pro') : random.pick(keys)
     const firstMs = openAtMs + random.pick([2000, 30 * 60_000, random.below(12 * DAY_MS)])
     add(firstMs, { kind: 'changePlan', plan: planAt(key, firstMs) })
     // What came late for a plan that was left is billed on a free one.
     if (isEuropean(n)) add(firstMs + DAY_MS, { kind: 'changePlan', plan: planAt('free', firstMs) })
   }
-  for (let atMs = openAtMs; ; ) {
+  for (let atMs = quietUntilMs; ; ) {
     atMs += HOUR_MS + random.below(16 * DAY_MS)
     if (atMs >= setting.endMs) break
     add(
@@ -75,12 +77,35 @@ export function makeScenario(n: number, random: Random, setting: Setting, agreed
   }
   for (const code of Object.keys(COUPONS)) {
     const chosen = COUPONS[code]
-    if (!chosen || !random.chance(0.25)) continue
+    if (!chosen || !random.chance(0.25) || done.some(({ act }) => act.kind === 'redeem' && act.code === code)) continue
     add(openAtMs + 3000 + random.below(40 * DAY_MS), { kind: 'redeem', code, ...chosen })
   }
   if (n % 3 === 0) add(openAtMs + random.below(50 * DAY_MS), { kind: 'credit', amount: BigInt(1 + random.below(9000)) })
   if (n % 7 === 0) add(openAtMs + 30 * DAY_MS, { kind: 'tax', basisPoints: random.pick(TAXES) })
-  return { timeZone, openAtMs, done: withBoundaries(n, inOrder(done), timeZone, setting) }
+  return { timeZone, openAtMs, done: withBoundaries(n, inOrder(done), quietUntilMs, { timeZone, ...setting }) }
+}
+
+/**
+ * What some begin with, and until when nothing else happens to them. A coupon that counts once is redeemed on the free plan before a
+ * trial; or the first paid period of somebody with a fixed amount off is cut short by a plan of another interval.
+ */
+function couponCourse(n: number, openAtMs: number, planAt: (key: string, atMs: number) => PlanVersion) {
+  const kind = isEuropean(n) ? 0 : n % 6
+  const redeem = (code: string): Done[] => {
+    const chosen = COUPONS[code]
+    return chosen ? [{ atMs: openAtMs + 4000, act: { kind: 'redeem', code, ...chosen } }] : []
+  }
+  const change = (atMs: number, key: string): Done => ({ atMs, act: { kind: 'changePlan', plan: planAt(key, atMs) } })
+  if (kind === 1) {
+    const trialMs = openAtMs + 3 * DAY_MS
+    return { acts: [...redeem('WELCOME'), change(trialMs, 'pro')], quietUntilMs: trialMs + 14 * DAY_MS }
+  }
+  if (kind !== 2) return { acts: [], quietUntilMs: openAtMs }
+  const cutMs = openAtMs + (9 + (n % 5)) * DAY_MS
+  return {
+    acts: [...redeem('TENOFF'), change(openAtMs + 5000, 'basic'), change(cutMs, 'yearly')],
+    quietUntilMs: cutMs,
+  }
 }
 
 /** Billed in another currency than the others. */
@@ -105,11 +130,12 @@ function randomAct(random: Random, atMs: number, plan: (atMs: number) => PlanVer
 }
 
 /** Moves some acts to the very end of a period, and to the second before it. */
-function withBoundaries(n: number, done: Done[], timeZone: string, setting: Setting): Done[] {
+function withBoundaries(n: number, done: Done[], fromMs: number, setting: Setting & { timeZone: string }): Done[] {
   const free = setting.planAt('free', 0)
-  const { periods } = courseOf({ ...setting, timeZone, defaultPlan: free, done, receipts: [], meters: {} })
+  const { periods } = courseOf({ ...setting, defaultPlan: free, done, receipts: [], meters: {} })
   const [period] = periods.filter(({ ended }) => ended).slice(-1)
-  const last = done.findLast(({ act }) => act.kind === 'changePlan' || act.kind === 'cancel')
+  const isChange = ({ kind }: Act) => kind === 'changePlan' || kind === 'cancel'
+  const last = done.findLast(({ atMs, act }) => isChange(act) && atMs > fromMs + 1000)
   if (!period || !last || n % 3 === 0) return done
   const atMs = period.endsAtMs - (n % 3 === 1 ? 0 : 1000)
   const { act } = last

@@ -19,7 +19,10 @@ export const couponRoutes: FastifyPluginAsyncTypebox<CouponRouteOptions> = async
       schema: {
         operationId: 'redeemCoupon',
         summary: 'Redeem a coupon',
-        description: 'It counts from the next invoice on. Each code counts once in an organization.',
+        description: `It counts from the next invoice on that has something to take off. Each invoice belongs to the billing period that begins
+with it (to the one that it closes where none does), a change of plan to the one that it is made in. A coupon is used up by the periods in which it
+took something off, and a void invoice gives its use back. In such a period a share comes off everything, an amount once. Each code counts
+once in an organization.`,
         tags: ['Billing'],
         params,
         body: Redemption,

@@ -20,7 +20,11 @@ const Duration = Type.Union(
     ),
     Type.Object({ kind: Type.Literal('forever') }, { additionalProperties: false }),
   ],
-  { description: 'For how many billing periods it counts.' },
+  {
+    description: `In how many billing periods it is used: one, that many, or all. A period counts only if the coupon took something off in it, so a
+coupon that is redeemed on a free plan or in a trial waits. A share comes off every invoice of such a period, an amount off one of them, and
+off no change of plan within it. A void invoice gives its use back.`,
+  },
 )
 
 /** What a coupon takes off, as it is stored and sent: amounts are text. */

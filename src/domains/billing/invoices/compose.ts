@@ -1,6 +1,6 @@
-import type { CouponTerms } from '../coupons/schemas.ts'
 import { toCoupon } from '../coupons/terms.ts'
 import type { InvoiceInput } from './build.ts'
+import type { CountedCoupon } from './coupon-uses.ts'
 import type { Buyer, InvoiceDocument, Seller } from './document.ts'
 import { type Measurement, type Measurements, type StoredCharge, toCharge } from './gathering.ts'
 
@@ -11,7 +11,7 @@ export interface Facts {
   /** Of everything that the organization is billed; null as long as nothing has cost anything. */
   currency: string | null
   charges: readonly (StoredCharge & { subscriptionId: string; currency: string; createdAt: Date })[]
-  coupons: readonly { id: string; code: string; coupon: CouponTerms; currency: string | null; period: bigint }[]
+  coupons: readonly CountedCoupon[]
   credit: bigint
   collectedBy: 'stripe' | null
 }
@@ -54,7 +54,7 @@ export function chargesInput(facts: Facts, seller: Seller): InvoiceInput {
     : kinds.some((kind) => kind.startsWith('proration'))
       ? 'change'
       : 'manual'
-  // A fixed amount comes off once in a period, which is its start or its end; a share comes off everything.
+  // A fixed amount comes off what a period begins with; a share comes off everything.
   const coupons = couponsIn(facts, first.currency).filter(
     ({ coupon }) => reason === 'start' || coupon.kind === 'percent',
   )

@@ -100,7 +100,7 @@ const Period = Type.Object({
 const AppliedCoupon = Type.Object({
   id: Type.String(),
   code: Type.String(),
-  period: Type.String({ description: 'Billing periods since it was redeemed.' }),
+  period: Type.String({ description: 'In how many other billing periods it had been used.' }),
   discount: Amount('What it took off.'),
 })
 

@@ -2,6 +2,7 @@ import type { Postgres, TenantTx } from '../../../infra/postgres.ts'
 import { invoiceNotFound, lineNotMeasured, noPeriod } from '../errors.ts'
 import { buildInvoice } from './build.ts'
 import { periodInput } from './compose.ts'
+import { couponsOn } from './coupon-uses.ts'
 import type { InvoiceDocument, InvoiceLine, Seller } from './document.ts'
 import {
   createGathering,
@@ -70,11 +71,13 @@ export function createInvoicesService({ postgres, meters, plans, seller, graceMs
     const cutOff =
       asked ?? (period.status === 'ended' ? cutOffOf(period, measurement, graceOf(collectedBy, graceMs)) : now)
     const charges = await sources.listPeriodCharges(tx, organizationId, period.id)
-    const facts = await sources.readFacts(tx, organizationId, { charges, at: period.endsAt, collectedBy })
+    const stored = await sources.readFacts(tx, organizationId, { charges, collectedBy, forecastOf: period.id })
+    const beginsUnknown = period.status === 'open' && (await sources.isFollowed(tx, period))
+    const coupons = couponsOn({ periodId: period.id, charges, at: period.endsAt, beginsUnknown }, stored.coupons)
     return {
       period,
       measurement: { ...measurement, cutOff: new Date(Math.min(cutOff.getTime(), now.getTime())) },
-      facts,
+      facts: { ...stored, coupons },
     }
   }
 

@@ -8,13 +8,13 @@ export const shareOf = (amount: bigint, basisPoints: bigint): bigint =>
   divideRounded(amount * basisPoints, BASIS_POINTS)
 
 export type Coupon = {
-  /** For how many periods it counts: the first, that many, or every one. */
+  /** In how many periods it counts: in one, in that many, or in every one. */
   duration: { kind: 'once' } | { kind: 'periods'; periods: bigint } | { kind: 'forever' }
 } & ({ kind: 'percent'; basisPoints: bigint } | { kind: 'amount'; amount: bigint })
 
 /**
- * What a coupon takes off a subtotal, in minor units: never more than there is, and nothing off a credit. `period` counts the billing
- * periods since it was redeemed, from 0.
+ * What a coupon takes off a subtotal, in minor units: never more than there is, and nothing off a credit. `period` is in how many other
+ * billing periods it is used.
  */
 export function discountOf(coupon: Coupon, subtotal: bigint, period: bigint): bigint {
   if (subtotal <= 0n || !counts(coupon, period)) return 0n

@@ -6,6 +6,7 @@ import { record } from '../../../audit/index.ts'
 import { buildInvoice, type InvoiceInput, isEmpty } from '../build.ts'
 import { canonicalText, contentHashOf } from '../canonical.ts'
 import { amountsOf, chargesInput, lineRows, periodInput } from '../compose.ts'
+import { couponsOn } from '../coupon-uses.ts'
 import type { InvoiceDocument, Seller } from '../document.ts'
 import { INVOICE_FINALIZED, INVOICE_PAID } from '../fact-kinds.ts'
 import {
@@ -79,9 +80,13 @@ export function createIssuingService(options: Dependencies) {
       await sources.lockAccount(tx, organizationId)
       const now = await sources.findPeriod(tx, organizationId, period.id)
       if (now?.status !== 'ended') return false
+      // Charges are billed first, also where that failed and is tried again: what coupons and credit are left depends on the order.
+      if (isDue && (await sources.listChargesDue(tx, organizationId)).length > 0) return false
       const charges = await sources.listPeriodCharges(tx, organizationId, period.id)
       const collectedBy = await sources.collectorOf(tx, organizationId, period.id)
-      const facts = await sources.readFacts(tx, organizationId, { charges, at: period.endsAt, collectedBy })
+      const stored = await sources.readFacts(tx, organizationId, { charges, collectedBy })
+      const coupons = couponsOn({ periodId: period.id, charges, at: period.endsAt }, stored.coupons)
+      const facts = { ...stored, coupons }
       const input = periodInput({ seller, subscriptionId, facts, measurements, measurement })
       return isDue ? close(tx, period, input, facts.creditSequence) : draft(tx, period, input)
     })
@@ -125,11 +130,12 @@ export function createIssuingService(options: Dependencies) {
       const { charges, collectedBy } = await firstClaim(tx, organizationId)
       const last = charges.at(-1)
       if (!last) return false
-      const facts = await sources.readFacts(tx, organizationId, { charges, at: last.createdAt, collectedBy })
+      const stored = await sources.readFacts(tx, organizationId, { charges, collectedBy })
+      const coupons = couponsOn({ periodId: null, charges, at: last.createdAt }, stored.coupons)
       const invoiceId = newId('inv', clock().getTime())
-      const made = { organizationId, invoiceId, periodId: null, input: chargesInput(facts, seller) }
+      const made = { organizationId, invoiceId, periodId: null, input: chargesInput({ ...stored, coupons }, seller) }
       await insertDraft(tx, made)
-      await finalize(tx, { ...made, creditSequence: facts.creditSequence })
+      await finalize(tx, { ...made, creditSequence: stored.creditSequence })
       return true
     })
   }

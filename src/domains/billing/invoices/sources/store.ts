@@ -1,9 +1,9 @@
-import { and, asc, count, desc, eq, gte, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
 import type { SystemTx, TenantTx } from '../../../../infra/postgres.ts'
 import { billingAccounts } from '../../accounts/tables.ts'
 import type { CouponTerms } from '../../coupons/schemas.ts'
 import { redeemedCoupons } from '../../coupons/tables.ts'
-import { billingCharges, billingPeriods } from '../../subscriptions/tables.ts'
+import { billingCharges, billingPeriods, subscriptions } from '../../subscriptions/tables.ts'
 import { creditEntries } from '../tables.ts'
 
 /** What invoices are made of, as the rest of billing has written it. Every statement names the organization: jobs act for all. */
@@ -156,26 +156,53 @@ export async function updatePeriod(tx: Tx, { organizationId, id }: PeriodRow, cl
     .where(and(eq(billingPeriods.organizationId, organizationId), eq(billingPeriods.id, id)))
 }
 
-/**
- * The coupons of an organization at the time of an invoice, the first redeemed first, each with how many periods have begun since: the
- * period that begins as it is redeemed is none of them.
- */
-export async function listCoupons(tx: Tx, organizationId: string, at: Date) {
-  const coupons = await tx
+/** The coupons of an organization, the first redeemed first, which is the order in which they count. */
+export async function listCoupons(tx: Tx, organizationId: string) {
+  const rows = await tx
     .select()
     .from(redeemedCoupons)
-    .where(and(eq(redeemedCoupons.organizationId, organizationId), lte(redeemedCoupons.redeemedAt, at)))
+    .where(eq(redeemedCoupons.organizationId, organizationId))
     .orderBy(asc(redeemedCoupons.redeemedAt), asc(redeemedCoupons.id))
-  const found = []
-  for (const { id, code, coupon, currency, redeemedAt } of coupons) {
-    const begun = and(gte(billingPeriods.startsAt, redeemedAt), lt(billingPeriods.startsAt, at))
-    const [row] = await tx
-      .select({ periods: count() })
-      .from(billingPeriods)
-      .where(and(eq(billingPeriods.organizationId, organizationId), begun))
-    found.push({ id, code, coupon: coupon as CouponTerms, currency, period: BigInt(row?.periods ?? 0) })
-  }
-  return found
+  return rows.map((row) => ({ ...row, coupon: row.coupon as CouponTerms }))
+}
+
+/** Invoices on which coupons took something off, the void ones left out. Drafts are among them only where they are for a forecast. */
+async function listDiscounted(tx: Tx, organizationId: string, forecastOf: string | undefined) {
+  const isDraftBefore = sql`i.status = 'draft' and i.period_id <> ${forecastOf ?? null}::text`
+  const { rows } = await tx.execute<Discounted>(sql`
+    select i.period_id as "periodId", jsonb_path_query_array(
+        i.document::jsonb, '$.coupons[*] ? (@.discount != "0").id') as "couponIds",
+      coalesce(json_agg(json_build_object('periodId', c.period_id, 'kind', c.kind)) filter (where c.id is not null), '[]') as charges
+    from invoices i
+    left join billing_charges c
+      on c.organization_id = i.organization_id and c.invoice_id = i.id and i.period_id is null
+    where i.organization_id = ${organizationId} and i.discount <> 0
+      and (i.status not in ('draft', 'void') or (${isDraftBefore}))
+    group by i.organization_id, i.id`)
+  return rows
+}
+
+type Discounted = {
+  periodId: string | null
+  couponIds: string[]
+  charges: { periodId: string; kind: string }[]
+}
+
+/** What the coupons of an organization are, and where they have counted. */
+async function readCoupons(tx: Tx, organizationId: string, forecastOf: string | undefined) {
+  const redeemed = await listCoupons(tx, organizationId)
+  if (redeemed.length === 0) return { redeemed, discounted: [], periods: [] }
+  const discounted = await listDiscounted(tx, organizationId, forecastOf)
+  return { redeemed, discounted, periods: await listPeriods(tx, organizationId) }
+}
+
+/** Whether another period begins when one that runs is over. After a pause none does. */
+export async function isFollowed(tx: Tx, { organizationId, subscriptionId }: PeriodRow): Promise<boolean> {
+  const [row] = await tx
+    .select({ status: subscriptions.status, ends: subscriptions.cancelAtPeriodEnd })
+    .from(subscriptions)
+    .where(and(eq(subscriptions.organizationId, organizationId), eq(subscriptions.id, subscriptionId)))
+  return row?.status !== 'paused' || row.ends
 }
 
 /** What there is in credit, and which entry of the ledger says so. */
@@ -204,17 +231,20 @@ export async function collectorOf(tx: Tx, organizationId: string, periodId: stri
   return rows.length > 0 ? 'stripe' : null
 }
 
-/** Everything beside events and plans that the next invoice over some charges comes from. `at` is the time that it bills. */
+/**
+ * Everything beside events and plans that the next invoice over some charges comes from. A forecast of the invoice of a period counts what
+ * drafts of others say, as they will be issued before.
+ */
 export async function readFacts(
   tx: Tx,
   organizationId: string,
-  { charges, at, collectedBy }: { charges: ChargeRow[]; at: Date; collectedBy: 'stripe' | null },
+  { charges, collectedBy, forecastOf }: { charges: ChargeRow[]; collectedBy: 'stripe' | null; forecastOf?: string },
 ) {
   return {
     collectedBy,
     ...(await readBuyer(tx, organizationId)),
     charges,
-    coupons: await listCoupons(tx, organizationId, at),
+    coupons: await readCoupons(tx, organizationId, forecastOf),
     ...(await readCredit(tx, organizationId)),
   }
 }

@@ -32,7 +32,7 @@ export type VerifyingService = ReturnType<typeof createVerifyingService>
 
 /**
  * Computes a finalized invoice once more: from plan versions, charges, coupons, credit and the events themselves, with the cut-off, the
- * parties, the collector and the tax rate that it was issued with. Nothing of what it says about amounts or quantities is read.
+ * parties, the collector, the tax rate and the earlier uses of coupons that it was issued with. Nothing of what it says about amounts or quantities is read.
  */
 export function createVerifyingService({ postgres, meters, plans, keptFromMs }: Dependencies) {
   const gathering = createGathering({ meters, plans })
@@ -46,15 +46,14 @@ export function createVerifyingService({ postgres, meters, plans, keptFromMs }: 
     const charges = await sources.listInvoicedCharges(tx, organizationId, invoiceId)
     const lines = await store.listLines(tx, organizationId, invoiceId)
     const period = row.periodId === null ? undefined : await sources.findPeriod(tx, organizationId, row.periodId)
-    const at = period?.endsAt ?? charges.at(-1)?.createdAt ?? row.cutOff
-    const coupons = await sources.listCoupons(tx, organizationId, at)
+    const redeemed = await sources.listCoupons(tx, organizationId)
     const facts = {
       collectedBy: document.collectedBy ?? null,
       buyer: document.buyer,
       taxBasisPoints: BigInt(document.taxBasisPoints),
       currency: document.currency,
       charges,
-      coupons,
+      coupons: redeemed.flatMap((one) => placed(one, document)),
       credit: creditBefore(row, await store.listEntries(tx, organizationId)),
     }
     return {
@@ -165,3 +164,9 @@ function versionsOf({ lines }: InvoiceDocument): Map<string, number> {
 /** What there was in credit when the invoice was made. */
 const creditBefore = ({ creditSequence }: store.InvoiceRow, entries: readonly store.CreditEntryRow[]): bigint =>
   entries.find(({ sequence }) => sequence === creditSequence)?.balance ?? 0n
+
+/** A coupon as it counted on an invoice: where else it was used by then, only the document says. */
+function placed<Redeemed extends { id: string }>(one: Redeemed, { coupons }: InvoiceDocument) {
+  const written = coupons.find(({ id }) => id === one.id)
+  return written ? [{ ...one, period: BigInt(written.period) }] : []
+}

@@ -53,10 +53,10 @@ export function createCheckoutService({ stripe, postgres, catalog, inLease, cloc
         inLease(organizationId, async (held) => {
           const begun = held.account.checkout
           const facts = await postgres.withTenant(organizationId, (tx) =>
-            readFacts(tx, organizationId, { charges: [], at: clock(), collectedBy: null }),
+            readFacts(tx, organizationId, { charges: [], collectedBy: null }),
           )
           if (facts.taxBasisPoints > 0n) await refuseTaxed(begun)
-          const notCounted = notCountedOf(facts, sold.plan)
+          const notCounted = notCountedOf(facts, sold.plan, clock())
           const customerId = held.account.customerId ?? (await createCustomer(held))
           const wanted = wantedOf(begun, sold, purchase)
           const open = await settleSession(begun, wanted)
