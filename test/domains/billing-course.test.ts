@@ -248,6 +248,29 @@ t.test('a subscription of the payment provider is followed, and the same twice c
   t.match(course.subscription, { provider: 'manual', planKey: 'free', stripeSubscriptionId: null })
 })
 
+t.test('where the clock of the provider is ahead of ours a period begins once and ends where it says', async (t) => {
+  const course = start()
+  const [first, second] = [
+    provided(SMALL, '2026-01-10T10:00:03', '2026-02-10T10:00:03'),
+    provided(SMALL, '2026-02-10T10:00:03', '2026-03-10T10:00:03'),
+  ]
+  t.ok(follow(course, first, at('2026-01-10T10:00:00')))
+  t.notOk(follow(course, first, at('2026-01-10T10:00:01')), 'told again')
+  t.same(owed(course), ['base 1000 now'])
+  follow(course, second, at('2026-02-10T10:00:00'))
+  t.notOk(follow(course, second, at('2026-02-10T10:00:04')))
+  t.same(spans(course), ['2026-01-01 2026-01-10 free', '2026-01-10 2026-02-10 small', '2026-02-10 2026-03-10 small'])
+  t.same(owed(course), ['base 1000 now', 'base 1000 period_end'])
+
+  const tried = start()
+  const trial = provided(TRIED, '2026-01-02T00:00:00', '2026-01-16T00:00:00', { status: 'trialing' })
+  follow(tried, trial, at('2026-01-02T00:00:01'))
+  const paying = provided(TRIED, '2026-01-16T00:00:00', '2026-02-16T00:00:00')
+  for (const second of ['15T23:59:57', '15T23:59:58', '16T00:00:01']) follow(tried, paying, at(`2026-01-${second}`))
+  t.same(owed(tried), ['base 2000 now'])
+  t.match(tried, { subscription: { status: 'active' }, period: { startsAt: at('2026-01-16T00:00:00') } })
+})
+
 t.test('trial, pause and an early renewal of the provider are followed, and hours still tile', async (t) => {
   const course = start()
   const trial = provided(TRIED, '2026-01-02T00:00:00', '2026-01-16T00:00:00', { status: 'trialing' })

@@ -1,6 +1,7 @@
 import { adopt, type Course, chargeRest, end, open, openPaid, succeed } from './course.ts'
 import { usageHours } from './period-clock.ts'
 import { type Agreed, isSamePlan, referenceOf } from './plan-reference.ts'
+import { roll } from './rolling.ts'
 
 /** A subscription as a payment provider has it. */
 export interface Provided {
@@ -17,7 +18,11 @@ export interface Provided {
  * touch the one that lives. What is owed is noted as for everybody, so that our invoice says what the provider's does. False when
  * everything was so already.
  */
-export function follow(course: Course, provided: Provided, now: Date): boolean {
+export function follow(course: Course, provided: Provided, time: Date): boolean {
+  // Where the provider's clock is ahead, what has begun there begins here, or the same period would begin again when it is told again.
+  const isAhead = provided.startsAt > time
+  const now = isAhead ? provided.startsAt : time
+  if (isAhead) roll(course, now)
   const isOurs = course.subscription.stripeSubscriptionId === provided.stripeSubscriptionId
   if (provided.status === 'canceled') return isOurs && close(course, now)
   const before = JSON.stringify([course.subscription, course.period])
