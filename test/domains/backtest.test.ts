@@ -41,7 +41,7 @@ t.test('each past period is priced on the draft to the cent, beside what was rea
       { billed: 1000n, drafted: 353n, planKey: 'real' },
     ],
   )
-  t.match(periods[1]?.lines, [
+  t.hasStrict(periods[1]?.lines, [
     { kind: 'base', amount: '300' },
     { kind: 'usage', quantity: '35', amount: '53' },
   ])
@@ -85,15 +85,15 @@ t.test('a period that ended early has the share of its seconds of the base price
 
 t.test('the fleet is the sum of its organizations, with those that would gain and lose the most', async (t) => {
   const onReal = await toFleetResult(backtests.ofAll(draft, { periods: 12, planKey: 'real' }), draft)
-  t.match(onReal, { organizations: 2, periods: 3, billed: '3100', draft: '1258', difference: '-1842', winners: 2 })
-  t.match(onReal.largest, [
+  t.hasStrict(onReal, { organizations: 2, periods: 3, billed: '3100', draft: '1258', difference: '-1842', winners: 2 })
+  t.hasStrict(onReal.largest, [
     { organizationId: alpha.organizationId, difference: '-992' },
     { billed: '1000', draft: '150', difference: '-850' },
   ])
   const all = await toFleetResult(backtests.ofAll(draft, { periods: 12 }), draft)
   // 2 × 10001 on the flat plan, and 300 twice on the draft.
-  t.match(all, { organizations: 3, periods: 5, billed: '23102', draft: '1858', losers: 0, unchanged: 0 })
-  t.match(all.largest[0], { organizationId: beta.organizationId, difference: '-19402' })
+  t.hasStrict(all, { organizations: 3, periods: 5, billed: '23102', draft: '1858', losers: 0, unchanged: 0 })
+  t.hasStrict(all.largest[0], { organizationId: beta.organizationId, difference: '-19402' })
   const same = await toFleetResult(backtests.ofAll({ ...draft, interval: 'year' }, { periods: 12 }), draft)
-  t.match(same, { organizations: 0, skippedPeriods: { interval: 5 }, difference: '0', largest: [] })
+  t.hasStrict(same, { organizations: 0, skippedPeriods: { interval: 5 }, difference: '0', largest: [] })
 })

@@ -42,7 +42,7 @@ t.test('everybody sees what is offered without a credential, and may keep it for
   const answer = await get('/v1/plans')
   t.equal(answer.statusCode, 200)
   t.equal(answer.headers['cache-control'], 'public, max-age=300')
-  t.match(answer.json(), {
+  t.hasStrict(answer.json(), {
     data: [
       { key: 'free', version: 1, basePrice: '0', limits: { events: { perPeriod: '100000', mode: 'hard' } } },
       { key: 'pro', version: 1, basePrice: '4900', currency: 'USD', interval: 'month', trialDays: 14 },
@@ -82,8 +82,8 @@ t.test('a new version is what is offered, and the old one says what it said', as
   const served = createCatalogService(app)
   const { key: _key, version: _version, ...pro } = await served.readPlan('pro')
   await served.createPlanVersion({ planKey: 'pro', baseVersion: 1, terms: { ...pro, basePrice: '5900' } }, operator)
-  t.match(await served.readPlan('pro'), { version: 2, basePrice: '5900' })
-  t.match(await served.planVersion('pro', 1), { version: 1, basePrice: '4900' })
+  t.hasStrict(await served.readPlan('pro'), { version: 2, basePrice: '5900' })
+  t.hasStrict(await served.planVersion('pro', 1), { version: 1, basePrice: '4900' })
   await t.rejects(served.planVersion('pro', 3), { code: 'billing.plan_not_found' })
 })
 
@@ -124,8 +124,8 @@ t.test('a custom plan is known to its organization alone, and is in its audit lo
   await catalog.createCustomPlanVersion(alpha.organizationId, input, acting(alpha))
   const next = { ...input, baseVersion: 1, terms: { ...TERMS, basePrice: '1' } }
   await catalog.createCustomPlanVersion(alpha.organizationId, next, acting(alpha))
-  t.match(await catalog.customPlan(alpha.organizationId, 'enterprise'), { version: 2, basePrice: '1' })
-  t.match(await catalog.customPlan(alpha.organizationId, 'enterprise', 1), { version: 1, basePrice: '99000' })
+  t.hasStrict(await catalog.customPlan(alpha.organizationId, 'enterprise'), { version: 2, basePrice: '1' })
+  t.hasStrict(await catalog.customPlan(alpha.organizationId, 'enterprise', 1), { version: 1, basePrice: '99000' })
   await t.rejects(catalog.customPlan(beta.organizationId, 'enterprise'), { code: 'billing.plan_not_found' })
   await t.rejects(catalog.createCustomPlanVersion(alpha.organizationId, next, acting(alpha)), {
     code: 'billing.plan_changed',
@@ -134,7 +134,7 @@ t.test('a custom plan is known to its organization alone, and is in its audit lo
   t.notMatch((await get('/v1/plans')).body, /99000/)
   const audit = createAuditService(app)
   const { data } = await audit.list({ organizationId: alpha.organizationId }, { limit: 50 })
-  t.match(data, [
+  t.hasStrict(data, [
     {
       action: 'plan.agreed',
       actor: { id: alpha.userId },

@@ -139,27 +139,29 @@ t.test('what is billed is exact, of all projects of one organization, and by the
   for (const tenant of [alpha, beta]) await call(tenant, 'POST', 'meters', { key: 'bytes', ...CALLS })
   const [from, to] = [new Date(today), new Date(today + DAY_MS)]
   const { organizationId } = alpha
-  t.match(await meters.usage(organizationId, { meterKey: 'bytes', from, to }), {
+  t.hasStrict(await meters.usage(organizationId, { meterKey: 'bytes', from, to }), {
     value: '1000000000000000',
     quantity: 10n ** 15n,
     rowCount: 4n,
     skipped: 3n,
     meterVersion: 1,
   })
-  t.match(await meters.usage(organizationId, { meterKey: 'bytes', from, to, projectId: second }), {
+  t.hasStrict(await meters.usage(organizationId, { meterKey: 'bytes', from, to, projectId: second }), {
     value: '999999999999999.7',
     quantity: 10n ** 15n,
   })
   t.match(await meters.usage(organizationId, { meterKey: 'events', from, to }), { quantity: 7n, meterVersion: 1 })
-  t.match(await meters.usage(beta.organizationId, { meterKey: 'bytes', from, to }), { value: '5' })
-  t.match(await meters.usage(beta.organizationId, { meterKey: 'bytes', from, to, projectId: second }), { value: '0' })
+  t.hasStrict(await meters.usage(beta.organizationId, { meterKey: 'bytes', from, to }), { value: '5' })
+  t.hasStrict(await meters.usage(beta.organizationId, { meterKey: 'bytes', from, to, projectId: second }), {
+    value: '0',
+  })
   await call(alpha, 'POST', 'meters/bytes/versions', {
     baseVersion: 1,
     name: 'Most',
     aggregation: 'max',
     property: 'bytes',
   })
-  t.match(await meters.usage(organizationId, { meterKey: 'bytes', from, to, projectId: alpha.projectId }), {
+  t.hasStrict(await meters.usage(organizationId, { meterKey: 'bytes', from, to, projectId: alpha.projectId }), {
     value: '0.2',
     meterVersion: 2,
   })

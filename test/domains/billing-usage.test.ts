@@ -61,13 +61,13 @@ t.test('usage is split by day, project, name, group and meter, for one organizat
     return answer.json()
   }
   const line = (key: string, value: string, skipped = '0', events = value) => ({ key, value, events, skipped })
-  t.match(await lines('day'), {
+  t.hasStrict(await lines('day'), {
     ...span,
     by: 'day',
     data: [line('2026-01-30', '3'), line('2026-01-31', '1')],
     total: { value: '4', events: '4', skipped: '0' },
   })
-  t.match(
+  t.hasStrict(
     Object.fromEntries(
       (await lines('project')).data.map((one: { key: string; value: string }) => [one.key, one.value]),
     ),
@@ -76,16 +76,16 @@ t.test('usage is split by day, project, name, group and meter, for one organizat
       [second]: '1',
     },
   )
-  t.match((await lines('event')).data, [line('=SUM(A1)', '1'), line('Called', '3')])
-  t.match((await lines('group', { meter: 'most' })).data, [
+  t.hasStrict((await lines('event')).data, [line('=SUM(A1)', '1'), line('Called', '3')])
+  t.hasStrict((await lines('group', { meter: 'most' })).data, [
     { key: '["a"]', value: '2' },
     { key: '["b"]', value: '9.5' },
     { key: '[null]', value: '-1', events: '1', skipped: '1' },
   ])
-  t.match(await lines('meter'), { data: [line('events', '4'), line('most', '9.5', '1', '3')], total: null })
-  t.match((await lines('day', { projectId: second })).total, { value: '1' })
-  t.match((await lines('day', { projectId: beta.projectId })).total, { value: '0' })
-  t.match((await call(beta, '', span)).json().total, { value: '1' })
+  t.hasStrict(await lines('meter'), { data: [line('events', '4'), line('most', '9.5', '1', '3')], total: null })
+  t.hasStrict((await lines('day', { projectId: second })).total, { value: '1' })
+  t.hasStrict((await lines('day', { projectId: beta.projectId })).total, { value: '0' })
+  t.hasStrict((await call(beta, '', span)).json().total, { value: '1' })
   const csv = await call(alpha, '/export', { ...span, by: 'event' })
   t.equal(csv.body, "event,value,events,skipped\r\n'=SUM(A1),1,1,0\r\nCalled,3,3,0\r\n")
   t.equal(csv.headers['content-type'], 'text/csv; charset=utf-8; header=present')
@@ -108,15 +108,15 @@ t.test(
     )
     t.equal(current.from, new Date(rows[0]?.from ?? 0).toISOString())
     t.equal(current.to, new Date(rows[0]?.to ?? 0).toISOString())
-    t.match(current.total, { value: '1' })
-    t.match((await call(alpha, '/periods')).json(), {
+    t.hasStrict(current.total, { value: '1' })
+    t.hasStrict((await call(alpha, '/periods')).json(), {
       data: [{ periodId: rows[0]?.id, from: current.from, to: current.to, status: 'open', cutOff: null, value: '1' }],
     })
     await app.postgres.withSystem((tx) =>
       tx.execute(sql`update billing_periods set cut_off = ${at(now)} where organization_id = ${alpha.organizationId}`),
     )
-    t.match((await call(alpha, '/periods')).json(), { data: [{ cutOff: at(now), value: '0' }] })
-    t.match((await call(beta, '/periods')).json().data, [{ value: '0' }])
+    t.hasStrict((await call(alpha, '/periods')).json(), { data: [{ cutOff: at(now), value: '0' }] })
+    t.hasStrict((await call(beta, '/periods')).json().data, [{ value: '0' }])
   },
 )
 
@@ -140,16 +140,16 @@ t.test('a line opens into its hours and an hour into its events, also those that
       {
         time: at(START),
         projectId: alpha.projectId,
-        value: '5',
-        events: '5',
-        skipped: '1',
+        value: /^5$/,
+        events: /^5$/,
+        skipped: /^1$/,
         contentHash: /^[0-9a-f]{64}$/,
       },
     ],
   })
   t.equal(hours.data.length, 1)
   const late = (await call(alpha, '/hours', { ...span, meter: 'most', receivedAfter: cutOff })).json()
-  t.match(late.data, [{ value: '6', events: '1' }, { value: '50' }])
+  t.hasStrict(late.data, [{ value: '6', events: '1' }, { value: '50' }])
 
   const seen: { event: string; messageId: string; value: string | null }[] = []
   const question = { hour: at(START), projectId: alpha.projectId, meter: 'most', receivedThrough: cutOff, limit: '2' }

@@ -101,7 +101,7 @@ t.test('a preview is the invoice without what its issue adds', async (t) => {
 
 t.test('an adjustment names the period, the invoice, both counts and the range in which its events came', async (t) => {
   const [line] = buildInvoice(anInput({ late: [late(1000n, 1010n)] })).lines
-  t.match(line, {
+  t.hasStrict(line, {
     kind: 'adjustment',
     quantity: '10',
     rowCount: '10',
@@ -124,7 +124,7 @@ t.test(
   async (t) => {
     const trial = { ...period(2), isTrial: true }
     const document = buildInvoice(anInput({ period: trial, usages: [usage(5000n)], late: [late(5n, 900n, trial)] }))
-    t.match(document.lines, [
+    t.hasStrict(document.lines, [
       { amount: '0', quantity: '5000', tiers: [] },
       { amount: '0', quantity: '895' },
     ])
@@ -135,9 +135,9 @@ t.test(
 
 t.test('an invoice below nothing is to be paid with nothing and gives credit', async (t) => {
   const document = buildInvoice(anInput({ charges: [charge({ amount: -5000n })], taxBasisPoints: 1900n, credit: 300n }))
-  t.match(document, { total: '-5950', creditApplied: '-5950', amountDue: '0' })
+  t.hasStrict(document, { total: '-5950', creditApplied: '-5950', amountDue: '0' })
   const used = buildInvoice(anInput({ charges: [charge({ amount: 100n })], credit: 300n }))
-  t.match(used, { total: '100', creditApplied: '100', amountDue: '0' })
+  t.hasStrict(used, { total: '100', creditApplied: '100', amountDue: '0' })
 })
 
 t.test('nothing is late for a first period', async (t) => {

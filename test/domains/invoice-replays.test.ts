@@ -42,7 +42,7 @@ t.test('what is replayed after a cut-off is on the next invoice, and the closed 
   await world.to(dayFromNow(-1))
   await invoices.invoiceDue()
   const closed = await last(alpha)
-  t.match(closed.document.lines, [{ kind: 'base' }, { kind: 'usage', quantity: '1500' }])
+  t.hasStrict(closed.document.lines, [{ kind: 'base' }, { kind: 'usage', quantity: '1500' }])
 
   const payload = { filter: {} }
   const replay = authorized(alpha.apiKey, { method: 'POST', url: `${quarantineUrl(alpha)}/replay`, payload })
@@ -54,7 +54,7 @@ t.test('what is replayed after a cut-off is on the next invoice, and the closed 
   await invoices.invoiceDue()
   const amount = naiveAmount(PRICE, 1502n) - naiveAmount(PRICE, 1500n)
   const { row, document } = await last(alpha)
-  t.match(document.lines, [
+  t.hasStrict(document.lines, [
     { kind: 'base' },
     { kind: 'usage', quantity: '0' },
     { kind: 'adjustment', quantity: '2', amount: amount.toString(), source: { invoiceId: closed.row.id } },

@@ -206,7 +206,7 @@ t.test('months that nobody billed are billed one after the other, each as it wou
   t.equal(rows.length, before + 3)
   for (const { id } of rows.slice(0, 3)) {
     const { document } = await invoices.read(alpha.organizationId, id)
-    t.match(document.lines, [{ kind: 'base', amount: '10001' }])
+    t.hasStrict(document.lines, [{ kind: 'base', amount: '10001' }])
     t.equal(document.lines.length, 1)
     t.same(await invoices.verify(alpha.organizationId, id), SAME)
   }

@@ -161,7 +161,7 @@ t.test(
       },
     ])
     t.equal(stored.length, 2)
-    t.match(await get(alpha, '', { status: 'replayed' }), {
+    t.hasStrict(await get(alpha, '', { status: 'replayed' }), {
       data: [
         { messageId: 'r-2', changedBy: `key:${alpha.apiKeyId}`, payload: { properties: { total: '13' } } },
         { messageId: 'r-1' },

@@ -182,7 +182,7 @@ t.test('each call has an address of its own, long and short, and takes the key f
     rows.find((row) => row.message_id === '/v1/import'),
     { timestamp: '2026-01-02 03:04:05.000', context: { app: 'x', envelope: { integrations: { All: false } } } },
   )
-  t.match(
+  t.hasStrict(
     rows.find((row) => row.message_id === '/v1/t'),
     { user_id: '17', anonymous_id: '' },
   )

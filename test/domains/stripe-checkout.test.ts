@@ -192,7 +192,7 @@ t.test('prices at Stripe are made once, and say what the plan says', async (t) =
     [
       {
         lookup_key: 'meterhouse:pro:v1:base',
-        unit_amount_decimal: '4900',
+        unit_amount_decimal: /^4900$/,
         currency: 'usd',
         recurring: { interval: 'month' },
       },
@@ -202,17 +202,17 @@ t.test('prices at Stripe are made once, and say what the plan says', async (t) =
         tiers_mode: 'graduated',
         recurring: { interval: 'month', usage_type: 'metered', meter: /^mtr_/ },
         tiers: {
-          0: { up_to: '5000000', unit_amount_decimal: '0' },
-          1: { up_to: '15000000', unit_amount_decimal: '0.0012' },
-          2: { up_to: '100000000', unit_amount_decimal: '0.0008' },
-          3: { up_to: 'inf', unit_amount_decimal: '0.0004' },
+          0: { up_to: /^5000000$/, unit_amount_decimal: /^0$/ },
+          1: { up_to: /^15000000$/, unit_amount_decimal: /^0\.0012$/ },
+          2: { up_to: /^100000000$/, unit_amount_decimal: /^0\.0008$/ },
+          3: { up_to: 'inf', unit_amount_decimal: /^0\.0004$/ },
         },
       },
     ],
   )
   t.equal(prices.length, 2)
   const catalog = createCatalogService(app)
-  t.match((await catalog.readPlan('pro')).metered[0]?.price, {
+  t.hasStrict((await catalog.readPlan('pro')).metered[0]?.price, {
     included: '5000000',
     tiers: [{ upTo: '10000000' }, { upTo: '95000000' }, {}],
   })

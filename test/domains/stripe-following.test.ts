@@ -100,7 +100,7 @@ t.test('what Stripe has collected is paid here, and a payment that fails is told
   t.match(mail.text, /could not collect 100\.01 USD/)
   const entries = await rowsOf(sql`select target_id, after from audit_entries where action = 'billing.payment_failed'`)
   const [, failed] = state.list('invoice').filter((one) => one.customer === customer)
-  t.match(entries, [{ target_id: failed?.id, after: { attempts: 1, total: '10001', currency: 'USD' } }])
+  t.hasStrict(entries, [{ target_id: failed?.id, after: { attempts: 1, total: '10001', currency: 'USD' } }])
   t.equal(entries.length, 1)
   t.equal(mailbox.about(to, subject).length, 1)
 })

@@ -156,7 +156,7 @@ t.test(
     t.match(subscriptions, [{ id: subscription.id, status: 'canceled', planKey: 'pro', planVersion: 1 }])
     t.match(invoices, [{ status: 'paid', total: 4900n, amountPaid: 4900n }])
     t.match(entitled, [{ status: 'canceled' }])
-    t.match(payments, [{ total: '4900', count: 1 }])
+    t.hasStrict(payments, [{ total: '4900', count: 1 }])
     for (const event of events) t.match(await eventOf(event.id), { status: 'done', attempts: 0 })
     t.match(await stored(beta.organizationId), { subscriptions: [], invoices: [], entitled: [], payments: [] })
   },

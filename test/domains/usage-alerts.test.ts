@@ -74,7 +74,7 @@ t.test('a jump from 40 % to 95 % is one mail for the highest threshold, and the 
   await evaluate(alpha.organizationId)
   t.same(await told(alpha), ['percent 50', 'percent 80', 'percent 90 mailed'])
   t.same(await subjects(alpha), ['You have used 90 % of your events'])
-  t.match(await facts(alpha, 'usage.alert'), [
+  t.hasStrict(await facts(alpha, 'usage.alert'), [
     { kind: 'percent', meter: 'events', threshold: '50', value: '950', whole: '1000' },
     {},
     {},
@@ -216,7 +216,7 @@ t.test('an alert that is deleted and made again tells nothing twice in a period'
   await alerts.create(alpha.organizationId, input, by)
   await evaluate(alpha.organizationId)
   t.same(await told(alpha), ['quantity 10 mailed'])
-  t.match(await alerts.list(alpha.organizationId), [{ threshold: '10', fired: { value: '10', mailed: true } }])
+  t.hasStrict(await alerts.list(alpha.organizationId), [{ threshold: '10', fired: { value: '10', mailed: true } }])
 })
 
 t.test(

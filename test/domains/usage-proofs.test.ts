@@ -67,13 +67,13 @@ t.test('a day is proved once it is over, had its time, and all of it is stored',
   t.same(await proofs.proveDue(), { proved: 2, errors: [] })
   const [proof] = await allOf(alpha)
   const [hours] = documentOf(proof as { document: string }).projects
-  t.match(documentOf(proof as { document: string }), {
+  t.hasStrict(documentOf(proof as { document: string }), {
     day: '2026-01-10',
     events: '12',
     previousHash: '0'.repeat(64),
     late: [],
   })
-  t.match(hours, {
+  t.hasStrict(hours, {
     projectId: alpha.projectId,
     events: '12',
     hours: [
@@ -81,7 +81,7 @@ t.test('a day is proved once it is over, had its time, and all of it is stored',
       { hour: 23, events: '7' },
     ],
   })
-  t.match((await allOf(beta)).map(documentOf), [{ events: '3', organizationId: beta.organizationId }])
+  t.hasStrict((await allOf(beta)).map(documentOf), [{ events: '3', organizationId: beta.organizationId }])
 })
 
 t.test('of many who prove at once one continues the chain', async (t) => {
@@ -97,7 +97,7 @@ t.test('of many who prove at once one continues the chain', async (t) => {
   )
   const [first, second, ...more] = await allOf(alpha)
   t.same(more, [])
-  t.match(documentOf(second as { document: string }), { day: '2026-01-12', previousHash: first?.hash, events: '2' })
+  t.hasStrict(documentOf(second as { document: string }), { day: '2026-01-12', previousHash: first?.hash, events: '2' })
 })
 
 t.test('what came late for a day is named by the next proof, once', async (t) => {
@@ -107,7 +107,7 @@ t.test('what came late for a day is named by the next proof, once', async (t) =>
   await world.to('2026-01-20T00:00:00Z')
   t.same(await proofs.proveDue(), { proved: 2, errors: [] })
   const [, , third, fourth] = (await allOf(alpha)).map(documentOf)
-  t.match(third, { day: '2026-01-15', late: [{ day: '2026-01-10', projectId: alpha.projectId, events: '4' }] })
+  t.hasStrict(third, { day: '2026-01-15', late: [{ day: '2026-01-10', projectId: alpha.projectId, events: '4' }] })
   t.match(fourth, { day: '2026-01-17', late: [] })
 })
 

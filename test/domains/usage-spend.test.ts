@@ -33,7 +33,7 @@ t.test('the summary says what was used of what is included, what it costs, and w
   await use(second, 20, '2026-01-04T00:00:00Z')
   await world.to('2026-01-05T00:00:00Z')
   const answer = await summary.read(alpha.organizationId)
-  t.match(answer, {
+  t.hasStrict(answer, {
     asOf: '2026-01-05T00:00:00.000Z',
     period: {
       startsAt: '2026-01-01T00:00:00.000Z',
@@ -57,8 +57,8 @@ t.test('the summary says what was used of what is included, what it costs, and w
     meters: [none],
     spend: nothing,
   } = await summary.read(beta.organizationId)
-  t.match(none, { used: '0', percent: '0.00', forecast: { expected: '0' }, reachesAt: null })
-  t.match(nothing, { soFar: '0', forecast: '0' })
+  t.hasStrict(none, { used: '0', percent: '0.00', forecast: { expected: '0' }, reachesAt: null })
+  t.hasStrict(nothing, { soFar: '0', forecast: '0' })
 })
 
 t.test('what usage costs is split among projects and events to the last unit', async (t) => {
@@ -112,7 +112,7 @@ t.test('what is billed is in the history as it is billed, and its parts sum to i
   t.equal(issued.length, 2)
   const [open, billed] = await spend.periods(alpha.organizationId, 12)
   const total = issued.reduce((all, { total }) => all + total, 0n)
-  t.match(billed, {
+  t.hasStrict(billed, {
     status: 'invoiced',
     isEstimate: false,
     charges: '9800',
@@ -122,7 +122,7 @@ t.test('what is billed is in the history as it is billed, and its parts sum to i
     credited: '0',
     invoices: issued.toReversed().map(({ id, number }) => ({ id, number })),
   })
-  t.match(open, { status: 'open', charges: '0', invoices: [] })
+  t.hasStrict(open, { status: 'open', charges: '0', invoices: [] })
   await world.send(alpha, 40, { at: '2026-01-20T00:00:00Z', receivedAt: '2026-02-10T00:00:00Z' })
   const { data, total: whole } = await parts.read(alpha.organizationId, { by: 'project', periodId: billed?.periodId })
   t.equal(whole, naiveAmount(PRICE, 1313n).toString())

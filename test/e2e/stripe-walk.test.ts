@@ -114,7 +114,7 @@ t.test('who is stopped at the limit and pays at Stripe goes on at once, and has 
     const { data } = await expect(200, 'GET', `${organization}/invoices`, asAda)
     return data.find(({ status }: { status: string }) => status === 'paid')
   })
-  t.match(invoice, { number: 'INV-000001', total: '4900', currency: 'USD' })
+  t.hasStrict(invoice, { number: 'INV-000001', total: '4900', currency: 'USD' })
   t.match(await expect(200, 'GET', `${organization}/invoices/${invoice.id}/verify`, asAda), { same: true })
   const pdf = await fetch(new URL(`${organization}/invoices/${invoice.id}/pdf`, baseUrl), {
     headers: { authorization: `Bearer ${ada.token}` },

@@ -20,13 +20,13 @@ t.test('rows arrive whole from objects, from a stream and from bytes, and the su
   const awkward = 'it\'s "a" \\ tab\t line\n\n;\nü 漢 😀 -- /* */ \u0000'
   const values = [{ id: 1, name: awkward }]
   const fromObjects = await client.insert({ table, values, format: 'JSONEachRow' })
-  t.match(fromObjects.summary, { written_rows: '1', read_rows: '1', written_bytes: /^[1-9]/ })
+  t.match(fromObjects.summary, { written_rows: /^1$/, read_rows: /^1$/, written_bytes: /^[1-9]/ })
   const stream = Readable.from([
     { id: 2, name: awkward },
     { id: 3, name: '' },
   ])
-  t.match((await client.insert({ table, values: stream, format: 'JSONEachRow' })).summary, { written_rows: '2' })
-  t.match(await insertBytes(client, table, jsonRows(4, 1)), { written_rows: '1' })
+  t.hasStrict((await client.insert({ table, values: stream, format: 'JSONEachRow' })).summary, { written_rows: '2' })
+  t.hasStrict(await insertBytes(client, table, jsonRows(4, 1)), { written_rows: '1' })
   const expected = [
     [1, awkward],
     [2, awkward],

@@ -1,3 +1,4 @@
+import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
@@ -14,6 +15,16 @@ export async function problemAsPage(request: FastifyRequest, reply: FastifyReply
   const page = pageOf(escapeHtml(title), escapeHtml(detail))
   reply.type('text/html; charset=utf-8').header('content-length', Buffer.byteLength(page)).header('vary', 'accept')
   return page
+}
+
+/** The same problems as the OpenAPI document has them of a route that says them as pages, too. */
+export function alsoAsPages<Responses extends Record<number, TSchema>>(responses: Responses): Responses {
+  const asPage = { 'text/html': { schema: Type.String({ description: 'To a browser: a page that says it.' }) } }
+  const entries = Object.entries(responses).map(([status, response]) => {
+    const { content } = response as TSchema & { content: object }
+    return [status, { ...response, content: { ...content, ...asPage } }]
+  })
+  return Object.fromEntries(entries) as Responses
 }
 
 const pageOf = (title: string, detail: string) => `<!doctype html>

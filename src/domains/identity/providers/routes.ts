@@ -15,7 +15,7 @@ import {
 import { Challenge } from '../second-factor/schemas.ts'
 import type { SessionCookie } from '../session-cookie.ts'
 import type { FlowCookie } from './flow-cookie.ts'
-import { problemAsPage, wantsPage } from './page.ts'
+import { alsoAsPages, problemAsPage, wantsPage } from './page.ts'
 import type { ProvidersService } from './service.ts'
 
 interface ProviderRouteOptions {
@@ -87,7 +87,7 @@ export const providerRoutes: FastifyPluginAsyncTypebox<ProviderRouteOptions> = a
         response: {
           200: Challenge,
           302: Type.Null({ description: 'Signed in, or a code is still owed; on to the page.' }),
-          ...problemResponses(400, 403, 404, 422, 429, 502, 503),
+          ...alsoAsPages(problemResponses(400, 403, 404, 422, 429, 502, 503)),
         },
       },
     },
