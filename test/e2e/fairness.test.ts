@@ -13,7 +13,7 @@ const FLOOD_BATCH_EVENTS = 50
 const STEADY_REQUESTS_PER_SECOND = 200
 const STEADY_BATCH_EVENTS = 2
 /** More of both give an honester figure; these are enough to see a neighbor who is not kept out. */
-const ROUNDS = Number(process.env.FAIRNESS_ROUNDS ?? 5)
+const ROUNDS = Number(process.env.FAIRNESS_ROUNDS ?? 2)
 const ROUND_MS = Number(process.env.FAIRNESS_ROUND_MS ?? 2000)
 /*
  * The aim is a p99 of 1.2 times the one without the flood. It is told and not bound, and so is what the flood costs in CPU: the machine of

@@ -52,7 +52,7 @@ async function takeAway(t: Test, mutations: readonly Mutation[], only?: string) 
     await scratch.admin.query(undo)
     if (table === 'notes') continue
     // Without this, what one mutation left behind would be taken for the notice of the next.
-    for (const watch of noticedBy) t.same(await watches[watch](), [], `${watch}: ${undo}`)
+    t.same(await watches.catalog(), [], `catalog: ${undo}`)
   }
 }
 
