@@ -18,6 +18,7 @@ export interface JsonSchema {
   minItems?: number
   minProperties?: number
   minimum?: number
+  maximum?: number
   additionalProperties?: unknown
 }
 

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { loggerOptions } from '../../src/http/request-log.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
+import { type JsonSchema, operationsOf } from '../helpers/openapi-operations.ts'
 import { startTestServices } from '../helpers/services.ts'
 import { createTwoTenants } from '../helpers/tenants.ts'
 
@@ -201,6 +202,33 @@ t.test(
     t.equal(new Set(ids).size, ids.length, 'operation ids are unique')
   },
 )
+
+t.test(
+  'every integer that a route takes has both its bounds, so that none is too large for where it goes',
+  async (t) => {
+    const { app } = await startTestApp(t)
+    const taken = (await operationsOf(app)).flatMap(({ id, parameters, body }) => [
+      ...parameters.flatMap(({ name, schema }) => integersIn(schema, `${id} ${name}`)),
+      ...(body ? integersIn(body, `${id} body`) : []),
+    ])
+    t.ok(taken.length > 20)
+    const isBound = ({ schema }: (typeof taken)[number]) => schema.minimum !== undefined && schema.maximum !== undefined
+    t.same(
+      taken.filter((one) => !isBound(one)).map(({ place }) => place),
+      [],
+    )
+  },
+)
+
+function integersIn(schema: JsonSchema, place: string): { place: string; schema: JsonSchema }[] {
+  const parts = [
+    ...Object.entries(schema.properties ?? {}),
+    ...(schema.items ? [['[]', schema.items] as const] : []),
+    ...[...(schema.anyOf ?? []), ...(schema.allOf ?? [])].map((one) => ['', one] as const),
+  ]
+  const own = schema.type === 'integer' ? [{ place, schema }] : []
+  return [...own, ...parts.flatMap(([name, part]) => integersIn(part, `${place}/${name}`))]
+}
 
 t.test('the start page carries a token for the demo project to a local browser only', async (t) => {
   const { app: first } = await startTestApp(t)

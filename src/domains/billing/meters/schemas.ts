@@ -51,7 +51,11 @@ export type MeterInput = Static<typeof MeterInput>
 
 export const MeterVersionInput = Type.Object(
   {
-    baseVersion: Type.Integer({ minimum: 1, description: 'The version that this one was written against.' }),
+    baseVersion: Type.Integer({
+      minimum: 1,
+      maximum: 2_147_483_647,
+      description: 'The version that this one was written against.',
+    }),
     ...Terms,
   },
   { additionalProperties: false },

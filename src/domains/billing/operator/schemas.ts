@@ -21,7 +21,9 @@ export const ReasonInput = Type.Object(
 export const AssignmentInput = Type.Object(
   {
     planKey: Type.String({ pattern: '^[a-z][a-z0-9-]{0,49}$', description: 'Key of a plan.', examples: ['pro'] }),
-    version: Type.Optional(Type.Integer({ minimum: 1, description: 'The newest where it is left out.' })),
+    version: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'The newest where it is left out.' }),
+    ),
     isCustom: Type.Boolean({ description: 'Whether the plan is one that was agreed with the organization.' }),
     reason: Reason,
   },
@@ -60,6 +62,7 @@ export type BillingTerms = Static<typeof BillingTerms>
 const { key: _key, version: _version, ...TERMS_EXAMPLE } = PLAN_EXAMPLE
 const BaseVersion = Type.Integer({
   minimum: 0,
+  maximum: 2_147_483_647,
   description: 'The version that the terms are written against; 0 for a new plan.',
 })
 
