@@ -53,6 +53,7 @@ import requestLog, { childLoggerFactory, requestId } from './http/request-log.ts
 import security from './http/security.ts'
 import { buildSerializer } from './http/serialization.ts'
 import startPage from './http/start-page.ts'
+import storedText from './http/stored-text.ts'
 import { validatorCompiler } from './http/validation.ts'
 import clickhouse from './infra/clickhouse.ts'
 import facts from './infra/facts.ts'
@@ -100,6 +101,7 @@ export async function buildApp(config: Config, logger: FastifyServerOptions['log
   await app.register(security, config.http)
   await app.register(websocket, { options: WEBSOCKET_OPTIONS })
   await app.register(openapi, config.http)
+  await app.register(storedText)
   const knownQuotas = createKnownQuotas(app)
   const pressure = openPressure(app, config, knownQuotas)
   await app.register(health, {

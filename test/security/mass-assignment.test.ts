@@ -119,3 +119,38 @@ t.test(
     t.equal(await rows(), before)
   },
 )
+
+t.test('a character that cannot be stored is refused by its field, and nowhere a fault of ours', async (t) => {
+  let probes = 0
+  for (const operation of strict) {
+    const sample = sampleOf(operation.body ?? {}) as Record<string, unknown>
+    const texts = Object.entries(operation.body?.properties ?? {}).filter(([, { type }]) => type === 'string')
+    for (const [name] of texts)
+      for (const character of ['\0', '\ud800']) {
+        const answer = await send(operation, { [name]: `${String(sample[name] ?? 'text')}${character}` })
+        probes++
+        t.ok(
+          answer.statusCode < 500,
+          `${operation.method} ${operation.path} with ${JSON.stringify(character)} in ${name}`,
+        )
+      }
+  }
+  t.ok(probes > 50, `${probes} probes`)
+  const organization = `/v1/organizations/${alpha.organizationId}`
+  const plan = `/v1/projects/${alpha.projectId}/tracking-plan`
+  const refused: [string, string, string, object?][] = [
+    ['/code', 'POST', `${organization}/billing/coupons`, { code: 'a\0bc' }],
+    ['/comment', 'PATCH', plan, { mode: 'warn', comment: 'half \ud800' }],
+    ['/params/eventName', 'DELETE', `${plan}/events/a%00b`],
+    ['/querystring/comment', 'DELETE', `${plan}/events/Order?comment=%00`],
+  ]
+  for (const [path, method, url, payload] of refused) {
+    const request = { method: method as 'POST', url, ...(payload && { payload }) }
+    const answer = await app.inject(authorized(sessionOf(app, alpha.userId), request))
+    t.equal(answer.statusCode, 400, `${path}: ${answer.body}`)
+    t.strictSame(
+      answer.json().errors.map((error: { path: string }) => error.path),
+      [path],
+    )
+  }
+})
