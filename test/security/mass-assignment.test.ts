@@ -122,7 +122,8 @@ t.test(
 
 t.test('a character that cannot be stored is refused by its field, and nowhere a fault of ours', async (t) => {
   let probes = 0
-  for (const operation of strict) {
+  // Whatever comes after a freeze would be refused for that.
+  for (const operation of strict.filter(({ path }) => !path.endsWith('/freeze'))) {
     const sample = sampleOf(operation.body ?? {}) as Record<string, unknown>
     const texts = Object.entries(operation.body?.properties ?? {}).filter(([, { type }]) => type === 'string')
     for (const [name] of texts)
