@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { sql } from 'drizzle-orm'
 import pg from 'pg'
 import t from 'tap'
+import { storable } from '../../src/domains/audit/details.ts'
 import { createAuditService, record } from '../../src/domains/audit/index.ts'
 import { newId } from '../../src/ids.ts'
 import { authorized, startTestApp } from '../helpers/app.ts'
@@ -39,7 +40,7 @@ t.test('what was done is there with who did it, from where, before and after, an
       url: urlOf(alpha, '/api-keys'),
       headers,
       remoteAddress: '192.0.2.7',
-      payload: { name: 'reports \ud800', kind: 'api', scopes: ['query:read'] },
+      payload: { name: 'reports', kind: 'api', scopes: ['query:read'] },
     }),
   )
   t.equal(made.statusCode, 201, made.body)
@@ -52,7 +53,7 @@ t.test('what was done is there with who did it, from where, before and after, an
   const page = await log(alpha)
   const target = { kind: 'api_key', id }
   const limits = { allowedIps: [], requestsPerMinute: null }
-  const facts = { name: 'reports \ufffd', kind: 'api', hint, scopes: ['query:read'], expiresAt: null, ...limits }
+  const facts = { name: 'reports', kind: 'api', hint, scopes: ['query:read'], expiresAt: null, ...limits }
   t.match(page.data, [
     { action: 'tracking_plan.published', before: { mode: 'observe' }, after: { mode: 'warn', version: 1 } },
     { action: 'project.changed', before: { name: 'Test' }, after: { name: '=Renamed' } },
@@ -363,3 +364,9 @@ function parseCsv(text: string): string[][] {
   }
   return rows
 }
+
+t.test('what is written down comes back as it was hashed, whatever characters it has', async (t) => {
+  t.same(storable({ name: 'half \ud800, none \0', password: 'x', keyHash: 'x', absent: undefined }), {
+    name: 'half \ufffd, none \ufffd',
+  })
+})
