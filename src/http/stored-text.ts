@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type FieldError, invalidRequest } from '../errors.ts'
 
@@ -7,18 +8,22 @@ const FREE = new Set<unknown>([undefined, 'public', 'self', 'events:write', 'que
 /** Refuses texts that Postgres cannot store, by their fields: it knows neither U+0000 nor half of a surrogate pair. */
 export default fp(
   async (app) => {
-    app.addHook('preHandler', async ({ routeOptions, params, query, body }) => {
-      if (FREE.has(routeOptions.config.access)) return
-      const errors = [
-        ...unstorable(params, '/params'),
-        ...unstorable(query, '/querystring'),
-        ...(Buffer.isBuffer(body) ? [] : unstorable(body, '')),
-      ]
-      if (errors.length > 0) throw invalidRequest('A text has a character that cannot be stored.', { errors })
+    // Put on the routes that want it, so that those where events come in do not pass it by.
+    app.addHook('onRoute', (route) => {
+      if (!FREE.has(route.config?.access)) route.preHandler = [refuseUnstorable, route.preHandler ?? []].flat()
     })
   },
   { name: 'stored-text' },
 )
+
+async function refuseUnstorable({ params, query, body }: FastifyRequest): Promise<void> {
+  const errors = [
+    ...unstorable(params, '/params'),
+    ...unstorable(query, '/querystring'),
+    ...(Buffer.isBuffer(body) ? [] : unstorable(body, '')),
+  ]
+  if (errors.length > 0) throw invalidRequest('A text has a character that cannot be stored.', { errors })
+}
 
 const ERRORS_MAX = 20
 
