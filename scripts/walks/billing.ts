@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { extractText } from 'unpdf'
 import { createOperatorsService } from '../../src/domains/identity/index.ts'
 import { createPostgres } from '../../src/infra/postgres.ts'
-import { call, enter, expect, findInbox, say } from './person.ts'
+import { baseUrl, call, enter, expect, findInbox, say } from './person.ts'
 
 /**
  * Walks through a running server as somebody who comes to pay for it: sign up on Free, use up the limit, be refused, upgrade, go on, get an
@@ -31,9 +31,9 @@ const TERMS = {
 const url = process.env.METERHOUSE_POSTGRES_URL
 if (!url) throw new Error('Set METERHOUSE_POSTGRES_URL: the walk makes an operator, which only the database can do.')
 
-const inboxUrl = await findInbox()
-const ada = await enter(inboxUrl, 'Ada', 'Walk')
-const olga = await enter(inboxUrl, 'Olga')
+const readMail = await findInbox()
+const ada = await enter(readMail, 'Ada', 'Walk')
+const olga = await enter(readMail, 'Olga')
 await makeOperator(olga.email)
 const { organizationId } = (await expect(200, 'GET', '/v1/me', { token: ada.token })).memberships[0]
 const organization = `/v1/organizations/${organizationId}`
@@ -104,8 +104,7 @@ async function reached(what: string, ask: () => Promise<boolean>): Promise<numbe
 
 async function readPdf({ id, number, total }: NonNullable<typeof invoice>): Promise<void> {
   const path = `${organization}/invoices/${id}/pdf`
-  const base = process.env.METERHOUSE_URL ?? 'http://localhost:3000'
-  const answer = await fetch(new URL(path, base), { headers: { authorization: `Bearer ${ada.token}` } })
+  const answer = await fetch(new URL(path, baseUrl()), { headers: { authorization: `Bearer ${ada.token}` } })
   const bytes = new Uint8Array(await answer.arrayBuffer())
   const head = new TextDecoder().decode(bytes.subarray(0, 4))
   if (head !== '%PDF') throw new Error(`the PDF begins with ${head}`)

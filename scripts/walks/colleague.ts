@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { call, enter, expect, findInbox, say, tokenFromMail } from './person.ts'
+import { call, enter, expect, findInbox, say } from './person.ts'
 
 /**
  * Walks through a running server as two people would: register, prove the address with the mail from the inbox, make an organization,
@@ -10,18 +10,18 @@ import { call, enter, expect, findInbox, say, tokenFromMail } from './person.ts'
  */
 const REVOCATION_PROMISE_MS = 5000
 
-const inboxUrl = await findInbox()
-const ada = await enter(inboxUrl, 'Ada', 'Walk')
+const readMail = await findInbox()
+const ada = await enter(readMail, 'Ada', 'Walk')
 const me = await expect(200, 'GET', '/v1/me', { token: ada.token })
 const organization = `/v1/organizations/${me.memberships[0].organizationId}`
 const project = await expect(201, 'POST', `${organization}/projects`, { token: ada.token, body: { name: 'Shop' } })
 say(`Ada made the project ${project.id} in Walk`)
 
-const bob = await enter(inboxUrl, 'Bob')
+const bob = await enter(readMail, 'Bob')
 await expect(404, 'GET', `/v1/projects/${project.id}`, { token: bob.token })
 const invited = { email: bob.email, role: 'analyst' }
 await expect(201, 'POST', `${organization}/invitations`, { token: ada.token, body: invited })
-const invitation = await tokenFromMail(inboxUrl, bob.email, /invite/i)
+const invitation = await readMail(bob.email, /invite/i)
 await expect(200, 'POST', '/v1/invitations/accept', { token: bob.token, body: { token: invitation } })
 await expect(200, 'GET', `/v1/projects/${project.id}`, { token: bob.token })
 say('Bob could not see the project, was invited, accepted and sees it')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** What the walks share: how a person's program speaks with a running server, and reads the mail that it sends. */
-const BASE_URL = process.env.METERHOUSE_URL ?? 'http://localhost:3000'
+export const baseUrl = () => process.env.METERHOUSE_URL ?? 'http://localhost:3000'
 const MAIL_PATIENCE_MS = 30_000
 
 interface Answer {
@@ -16,7 +16,7 @@ export async function call(
   path: string,
   options: { token?: string; body?: object } = {},
 ): Promise<Answer> {
-  const answer = await fetch(new URL(path, BASE_URL), {
+  const answer = await fetch(new URL(path, baseUrl()), {
     method,
     headers: {
       ...(options.body && { 'content-type': 'application/json' }),
@@ -37,12 +37,15 @@ export async function expect(status: number, ...request: Parameters<typeof call>
   return answer.body
 }
 
-/** The inbox that the start page links to. */
-export async function findInbox(): Promise<string> {
+/** Waits for a mail to somebody and gives the token of the link in it. */
+export type ReadMail = (to: string, subject: RegExp) => Promise<string>
+
+/** Reads the inbox that the start page links to. */
+export async function findInbox(): Promise<ReadMail> {
   const page = await expect(200, 'GET', '/')
   const url = String(page).match(/href="([^"]+)">Mail inbox/)?.[1]
   if (!url) throw new Error('The start page links to no inbox: run this against npm start.')
-  return url
+  return (to, subject) => tokenFromMail(url, to, subject)
 }
 
 interface InboxMail {
@@ -51,8 +54,7 @@ interface InboxMail {
   to: { address: string }[]
 }
 
-/** Waits for the mail to somebody with a subject, and takes the token out of its link. */
-export async function tokenFromMail(inboxUrl: string, to: string, subject: RegExp): Promise<string> {
+async function tokenFromMail(inboxUrl: string, to: string, subject: RegExp): Promise<string> {
   const end = Date.now() + MAIL_PATIENCE_MS
   while (Date.now() < end) {
     const mails = (await (await fetch(new URL('/api/email', inboxUrl))).json()) as InboxMail[]
@@ -66,12 +68,12 @@ export async function tokenFromMail(inboxUrl: string, to: string, subject: RegEx
 
 export const say = (line: string) => process.stdout.write(`${line}\n`)
 
-export async function enter(inboxUrl: string, name: string, organizationName?: string) {
+export async function enter(readMail: ReadMail, name: string, organizationName?: string) {
   const email = `${name.toLowerCase()}-${randomBytes(4).toString('hex')}@example.com`
   const password = randomBytes(16).toString('base64url')
   const asked = { email, name, password, ...(organizationName && { organizationName }) }
   await expect(202, 'POST', '/v1/auth/register', { body: asked })
-  const token = await tokenFromMail(inboxUrl, email, /confirm/i)
+  const token = await readMail(email, /confirm/i)
   await expect(204, 'POST', '/v1/auth/verify-email', { body: { token } })
   const { accessToken } = await expect(200, 'POST', '/v1/auth/login', { body: { email, password } })
   say(`${name} registered, read the mail, confirmed the address and signed in`)

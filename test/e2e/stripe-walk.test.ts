@@ -1,6 +1,7 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { extractText } from 'unpdf'
+import { call, enter, expect, type ReadMail } from '../../scripts/walks/person.ts'
 import { createOperatorsService } from '../../src/domains/identity/index.ts'
 import { createPostgres } from '../../src/infra/postgres.ts'
 import { eventually } from '../helpers/app.ts'
@@ -23,34 +24,9 @@ const { environment, startServer } = await startDeployment(t, {
 })
 const { baseUrl } = await startServer('all')
 
-async function ask(method: string, path: string, { token = '', body }: { token?: string; body?: object } = {}) {
-  const answer = await fetch(new URL(path, baseUrl), {
-    method,
-    headers: {
-      ...(body && { 'content-type': 'application/json' }),
-      ...(token && { authorization: `Bearer ${token}` }),
-    },
-    ...(body && { body: JSON.stringify(body) }),
-  })
-  const text = await answer.text()
-  // biome-ignore lint/suspicious/noExplicitAny: each step knows what its route answers.
-  return { status: answer.status, body: (text && JSON.parse(text)) as any }
-}
-
-async function expect(status: number, ...request: Parameters<typeof ask>) {
-  const answer = await ask(...request)
-  if (answer.status !== status) throw new Error(`${request[1]}: ${answer.status} ${JSON.stringify(answer.body)}`)
-  return answer.body
-}
-
-async function enter(name: string, organizationName?: string) {
-  const [email, password] = [`${name}@example.com`, randomBytes(16).toString('base64url')]
-  await expect(202, 'POST', '/v1/auth/register', { body: { email, name, password, organizationName } })
-  const token = tokenIn(await mailbox.next(email, 1, /confirm/i))
-  await expect(204, 'POST', '/v1/auth/verify-email', { body: { token } })
-  const { accessToken } = await expect(200, 'POST', '/v1/auth/login', { body: { email, password } })
-  return { email, token: accessToken as string }
-}
+// Where the walks find the server.
+process.env.METERHOUSE_URL = baseUrl
+const readMail: ReadMail = async (to, subject) => tokenIn(await mailbox.next(to, 1, subject))
 
 /** Everything that Stripe has to tell is told, as Stripe tells it. */
 let told = 0
@@ -63,7 +39,7 @@ async function tell() {
 }
 
 t.test('who is stopped at the limit and pays at Stripe goes on at once, and has an invoice that is paid', async (t) => {
-  const [ada, olga] = [await enter('ada', 'Walk'), await enter('olga')]
+  const [ada, olga] = [await enter(readMail, 'Ada', 'Walk'), await enter(readMail, 'Olga')]
   const postgres = createPostgres({ url: environment.METERHOUSE_POSTGRES_URL, poolMax: 1 })
   t.teardown(() => postgres.close())
   await createOperatorsService({ postgres }).change(olga.email, true, reason)
@@ -84,7 +60,7 @@ t.test('who is stopped at the limit and pays at Stripe goes on at once, and has 
   const wanted = { name: 'shop', kind: 'write' }
   const { key } = await expect(201, 'POST', `/v1/projects/${project.id}/api-keys`, { ...asAda, body: wanted })
   const send = () =>
-    ask('POST', '/v1/events', { token: key, body: { event: 'Walked', userId: 'ada', messageId: randomUUID() } })
+    call('POST', '/v1/events', { token: key, body: { event: 'Walked', userId: 'ada', messageId: randomUUID() } })
   let accepted = 0
   await eventually('the limit is felt', async () => {
     const { status, body } = await send()
@@ -124,5 +100,5 @@ t.test('who is stopped at the limit and pays at Stripe goes on at once, and has 
   t.match(text, /49\.00/)
   const portal = await expect(200, 'POST', `${organization}/billing/portal`, { ...asAda, body: {} })
   t.match(portal.url, /^https:\/\/billing\.stripe\.com\//)
-  t.equal((await ask('GET', `${organization}/invoices/${invoice.id}`, asOlga)).status, 404, 'it is nobody else’s')
+  t.equal((await call('GET', `${organization}/invoices/${invoice.id}`, asOlga)).status, 404, 'it is nobody else’s')
 })
