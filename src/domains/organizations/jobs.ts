@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { inRounds } from '../../infra/rounds.ts'
 import { sweepOrganizations } from './sweep/service.ts'
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -8,15 +9,9 @@ export const organizationJobs: FastifyPluginAsync<{ eraseEvents: (organizationId
   app,
   { eraseEvents },
 ) => {
-  let running: Promise<unknown> = Promise.resolve()
-  const sweep = () => sweepOrganizations({ postgres: app.postgres, eraseEvents })
-  const timer = setInterval(() => {
-    running = running
-      .then(sweep)
-      .catch((error) => app.log.error({ err: error }, 'organizations whose time is over were not deleted'))
-  }, SWEEP_INTERVAL_MS)
-  app.addHook('preClose', async () => {
-    clearInterval(timer)
-    await running
+  inRounds(app, {
+    intervalMs: SWEEP_INTERVAL_MS,
+    work: () => sweepOrganizations({ postgres: app.postgres, eraseEvents }),
+    failure: 'organizations whose time is over were not deleted',
   })
 }

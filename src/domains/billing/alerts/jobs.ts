@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
+import { inRounds } from '../../../infra/rounds.ts'
 import { oncePer } from '../../../infra/turns.ts'
 import { QUOTA_POLICY_CHANGED } from '../fact-kinds.ts'
 import type { EvaluationService } from './evaluation/service.ts'
@@ -36,16 +37,9 @@ export const alertJobs: FastifyPluginAsync<{ touched: Touched; evaluate: Evaluat
   app.facts.on(QUOTA_POLICY_CHANGED, ({ organizationId }) => {
     touched.mark(organizationId).catch((error) => log.error({ err: error, organizationId }, 'alerts were not marked'))
   })
-  let running: Promise<unknown> | undefined
-  const timer = setInterval(() => {
-    running ??= oncePer(redis, 'usage alerts', TURN_MS, () => evaluateTouched({ touched, evaluate, log }))
-      .catch((error) => log.error({ err: error }, 'usage alerts were not looked at and will be the next time'))
-      .finally(() => {
-        running = undefined
-      })
-  }, INTERVAL_MS)
-  app.addHook('preClose', async () => {
-    clearInterval(timer)
-    await running
+  inRounds(app, {
+    intervalMs: INTERVAL_MS,
+    work: () => oncePer(redis, 'usage alerts', TURN_MS, () => evaluateTouched({ touched, evaluate, log })),
+    failure: 'usage alerts were not looked at and will be the next time',
   })
 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { inRounds } from '../../../infra/rounds.ts'
 import { inTurn } from '../../../infra/turns.ts'
 import type { ProofsService } from './service.ts'
 
@@ -8,20 +9,13 @@ const TURN_MS = 30 * 60_000
 
 /** Proves the days that are over. */
 export const proofJobs: FastifyPluginAsync<{ proofs: Pick<ProofsService, 'proveDue'> }> = async (app, { proofs }) => {
-  let running: Promise<unknown> | undefined
   const prove = async () => {
     const { errors } = await proofs.proveDue()
     for (const err of errors) app.log.error({ err }, 'the usage of a day was not proved and will be tried again')
   }
-  const timer = setInterval(() => {
-    running ??= inTurn(app.redis, 'usage proofs', TURN_MS, prove)
-      .catch((error) => app.log.error({ err: error }, 'usage was not proved and will be tried again'))
-      .finally(() => {
-        running = undefined
-      })
-  }, INTERVAL_MS)
-  app.addHook('preClose', async () => {
-    clearInterval(timer)
-    await running
+  inRounds(app, {
+    intervalMs: INTERVAL_MS,
+    work: () => inTurn(app.redis, 'usage proofs', TURN_MS, prove),
+    failure: 'usage was not proved and will be tried again',
   })
 }

@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Config, StripeAccount } from '../../../config.ts'
-import { createJobs } from '../../../infra/jobs.ts'
-import { createMailer } from '../../../infra/mail.ts'
+import { openMailJobs } from '../../../infra/mail-jobs.ts'
 import { createApply } from './applying/service.ts'
 import { createStripeClient } from './client.ts'
 import { createCollecting } from './collecting/service.ts'
@@ -83,29 +82,12 @@ export const stripeFollowing: FastifyPluginAsync<FollowingOptions> = async (app,
   await app.register(stripeMails, { config })
 }
 
-const QUEUE = 'stripe-mails'
-
-/** A job has the id of its fact, so that each failure is told once however often the relay repeats it. */
 const stripeMails: FastifyPluginAsync<{ config: Config }> = async (app, { config }) => {
-  const mailer = createMailer(config.mail)
-  const mails = createStripeMails(app)
-  const domain = new URL(config.http.publicUrl).hostname
-  const jobs = createJobs<FailedPayment>({
-    redisUrl: config.redis.url,
-    name: QUEUE,
-    log: app.log,
-    onDeadLetter: () => app.metrics.deadJobs.inc({ queue: QUEUE }),
-    work: async (failed) => {
-      const mail = await mails.compose(failed)
-      if (mail) await mailer.send({ ...mail, messageId: `<${failed.id}@${domain}>` })
-    },
-  })
+  const { mail, redis, http } = config
+  const { compose } = createStripeMails(app)
+  const options = { name: 'stripe-mails', redisUrl: redis.url, mail, publicUrl: http.publicUrl }
+  const add = openMailJobs<FailedPayment>(app, { ...options, compose })
   app.facts.carry(PAYMENT_FAILED, ({ id, organizationId, payload }) =>
-    jobs.add(id, { id, organizationId, stripeInvoiceId: String(payload.stripeInvoiceId) }),
+    add(id, { id, organizationId, stripeInvoiceId: String(payload.stripeInvoiceId) }),
   )
-  app.addHook('onReady', async () => jobs.start())
-  app.addHook('preClose', async () => {
-    await jobs.stop()
-    mailer.close()
-  })
 }

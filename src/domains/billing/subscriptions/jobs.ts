@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { inRounds } from '../../../infra/rounds.ts'
 import { inTurn } from '../../../infra/turns.ts'
 import type { SubscriptionsService } from './service.ts'
 
@@ -15,19 +16,9 @@ export const subscriptionJobs: FastifyPluginAsync<{ subscriptions: Subscriptions
     const { errors } = await subscriptions.advance()
     for (const err of errors) app.log.error({ err }, 'the periods of an organization were not rolled')
   }
-  let running: Promise<unknown> = Promise.resolve()
-  let isRunning = false
-  const timer = setInterval(() => {
-    if (isRunning) return
-    isRunning = true
-    running = inTurn(app.redis, 'billing periods', TURN_MS, advance)
-      .catch((error) => app.log.error({ err: error }, 'billing periods were not rolled and will be tried again'))
-      .finally(() => {
-        isRunning = false
-      })
-  }, INTERVAL_MS)
-  app.addHook('preClose', async () => {
-    clearInterval(timer)
-    await running
+  inRounds(app, {
+    intervalMs: INTERVAL_MS,
+    work: () => inTurn(app.redis, 'billing periods', TURN_MS, advance),
+    failure: 'billing periods were not rolled and will be tried again',
   })
 }

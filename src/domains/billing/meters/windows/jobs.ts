@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { inRounds } from '../../../../infra/rounds.ts'
 import { oncePer } from '../../../../infra/turns.ts'
 import { markDirty, shardOf } from '../../../events/index.ts'
 import type { MeterWindows } from './service.ts'
@@ -14,18 +15,9 @@ export const meterJobs: FastifyPluginAsync<{ windows: Pick<MeterWindows, 'listSt
     for (const hour of await windows.listStale())
       await markDirty(app.ingestRedis, shardOf(hour.organizationId, shards), [hour])
   }
-  let running: Promise<unknown> | undefined
-  const timer = setInterval(() => {
-    running ??= oncePer(app.redis, 'meters:stale', INTERVAL_MS - 1000, mark)
-      .catch((error) =>
-        app.log.error({ err: error }, 'stale windows of meters were not marked and will be looked for again'),
-      )
-      .finally(() => {
-        running = undefined
-      })
-  }, INTERVAL_MS)
-  app.addHook('preClose', async () => {
-    clearInterval(timer)
-    await running
+  inRounds(app, {
+    intervalMs: INTERVAL_MS,
+    work: () => oncePer(app.redis, 'meters:stale', INTERVAL_MS - 1000, mark),
+    failure: 'stale windows of meters were not marked and will be looked for again',
   })
 }
